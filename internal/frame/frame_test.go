@@ -1,0 +1,106 @@
+package frame
+
+import (
+	"bytes"
+	"encoding/hex"
+	"errors"
+	"io"
+	"testing"
+)
+
+// The bytes are frozen: every format v1 is made of them.
+func TestGolden(t *testing.T) {
+	got := hex.EncodeToString(Append(nil, 3, 0xdecafbad, []byte("trimaran")))
+	const want = "0800000003000000fdbfe90756feac667472696d6172616e"
+	if got != want {
+		t.Errorf("frame = %s, want %s", got, want)
+	}
+}
+
+func TestEveryFlippedBitIsNoticed(t *testing.T) {
+	const seed = 42
+	b := Append(nil, 1, seed, []byte("some payload"))
+	for bit := range len(b) * 8 {
+		c := bytes.Clone(b)
+		c[bit/8] ^= 1 << (bit % 8)
+		h, err := Parse(c, seed)
+		if err == nil {
+			err = h.Check(seed, c[HeaderSize:])
+		}
+		if err == nil {
+			t.Errorf("bit %d flipped and not noticed", bit)
+		}
+	}
+	if _, err := Parse(b, seed+1); !errors.Is(err, ErrHeader) {
+		t.Errorf("Parse with another seed = %v, want ErrHeader", err)
+	}
+}
+
+func TestStream(t *testing.T) {
+	var buf bytes.Buffer
+	w := NewWriter(&buf, 7)
+	payloads := [][]byte{{}, []byte("a"), bytes.Repeat([]byte("xyz"), 1<<20)}
+	for i, p := range payloads {
+		if err := w.Write(byte(i), p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	whole := buf.Bytes()
+	r := NewReader(bytes.NewReader(whole), 7, 4<<20)
+	for i, p := range payloads {
+		kind, got, err := r.Next()
+		if err != nil || kind != byte(i) || !bytes.Equal(got, p) {
+			t.Fatalf("frame %d = kind %d, %d bytes, %v, want %d bytes", i, kind, len(got), err, len(p))
+		}
+	}
+	if _, _, err := r.Next(); err != io.EOF {
+		t.Errorf("after the last frame: %v, want io.EOF", err)
+	}
+	if r.Offset() != w.Offset() || w.Offset() != int64(len(whole)) {
+		t.Errorf("offsets = %d, %d, want %d", r.Offset(), w.Offset(), len(whole))
+	}
+	if _, _, err := NewReader(bytes.NewReader(whole[33:]), 7, 1<<20).Next(); !errors.Is(err, ErrTooLong) {
+		t.Errorf("long frame: %v, want ErrTooLong", err)
+	}
+}
+
+func TestStreamCutAnywhere(t *testing.T) {
+	whole := Append(Append(nil, 1, 0, []byte("first")), 2, 0, []byte("second"))
+	first := HeaderSize + len("first")
+	for n := range len(whole) {
+		r := NewReader(bytes.NewReader(whole[:n]), 0, 100)
+		var err error
+		for err == nil {
+			_, _, err = r.Next()
+		}
+		want := ErrShort
+		if n == 0 || n == first {
+			want = io.EOF
+		}
+		if !errors.Is(err, want) {
+			t.Errorf("cut at %d: %v, want %v", n, err, want)
+		}
+	}
+}
+
+func FuzzReader(f *testing.F) {
+	f.Add(Append(Append(nil, 1, 0, []byte("first")), 2, 0, nil))
+	f.Add([]byte("\xff\xff\xff\x7f0000"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		r := NewReader(bytes.NewReader(b), 0, 1<<20)
+		var out bytes.Buffer
+		w := NewWriter(&out, 0)
+		for {
+			kind, payload, err := r.Next()
+			if err != nil {
+				break
+			}
+			if err := w.Write(kind, payload); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if !bytes.HasPrefix(b, out.Bytes()) || int64(out.Len()) != r.Offset() {
+			t.Errorf("decoded frames encode to other bytes")
+		}
+	})
+}
