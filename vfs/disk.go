@@ -1,4 +1,4 @@
-//go:build unix
+//go:build linux || darwin
 
 package vfs
 
@@ -30,8 +30,8 @@ func Disk(dir string) (FS, error) {
 	return disk{root}, nil
 }
 
-func (d disk) open(name string, flag int) (File, error) {
-	if err := checkName("open", name); err != nil {
+func (d disk) open(op, name string, flag int) (File, error) {
+	if err := checkEntry(op, name); err != nil {
 		return nil, err
 	}
 	f, err := d.root.OpenFile(name, flag, fileMode)
@@ -42,37 +42,60 @@ func (d disk) open(name string, flag int) (File, error) {
 }
 
 func (d disk) Create(name string) (File, error) {
-	return d.open(name, os.O_RDWR|os.O_CREATE|os.O_EXCL)
+	return d.open("create", name, os.O_RDWR|os.O_CREATE|os.O_EXCL)
 }
-func (d disk) Open(name string) (File, error)      { return d.open(name, os.O_RDONLY) }
-func (d disk) OpenWrite(name string) (File, error) { return d.open(name, os.O_RDWR) }
+
+func (d disk) OpenWrite(name string) (File, error) { return d.open("open", name, os.O_RDWR) }
+
+// Open looks before it reads: unlike for writing, the kernel would open a
+// directory too.
+func (d disk) Open(name string) (File, error) {
+	f, err := d.open("open", name, os.O_RDONLY)
+	if err != nil {
+		return nil, err
+	}
+	st, err := f.(diskFile).Stat()
+	if err == nil && st.IsDir() {
+		err = fail("open", name, syscall.EISDIR)
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
 
 func (d disk) Mkdir(name string) error {
-	if err := checkName("mkdir", name); err != nil {
+	if err := checkEntry("mkdir", name); err != nil {
 		return err
 	}
 	return d.root.Mkdir(name, dirMode)
 }
 
 func (d disk) Rename(from, to string) error {
-	if err := errors.Join(checkName("rename", from), checkName("rename", to)); err != nil {
+	if err := checkRename(from, to); err != nil {
 		return err
 	}
 	return d.root.Rename(from, to)
 }
 
 func (d disk) Remove(name string) error {
-	if err := checkName("remove", name); err != nil {
+	if err := checkEntry("remove", name); err != nil {
 		return err
 	}
 	return d.root.Remove(name)
 }
 
-func (d disk) List(dir string) (infos []Info, err error) {
-	if err := checkName("list", dir); err != nil {
+// directory opens a directory and nothing else, not even for a moment: opening
+// a pipe would wait for its other end.
+func (d disk) directory(op, name string) (*os.File, error) {
+	if err := checkName(op, name); err != nil {
 		return nil, err
 	}
-	f, err := d.root.Open(dir)
+	return d.root.OpenFile(name, os.O_RDONLY|syscall.O_DIRECTORY, 0)
+}
+
+func (d disk) List(dir string) (infos []Info, err error) {
+	f, err := d.directory("list", dir)
 	if err != nil {
 		return nil, err
 	}
@@ -111,10 +134,7 @@ func (d disk) Stat(name string) (Info, error) {
 }
 
 func (d disk) SyncDir(dir string) error {
-	if err := checkName("sync", dir); err != nil {
-		return err
-	}
-	f, err := d.root.Open(dir)
+	f, err := d.directory("sync", dir)
 	if err != nil {
 		return err
 	}
@@ -132,17 +152,17 @@ func (d disk) Sub(dir string) (FS, error) {
 	return disk{root}, nil
 }
 
-func (d disk) Space() (Space, error) {
-	var st syscall.Statfs_t
-	if err := syscall.Statfs(d.root.Name(), &st); err != nil {
-		return Space{}, &fs.PathError{Op: "statfs", Path: d.root.Name(), Err: err}
+func (d disk) Space() (sp Space, err error) {
+	f, err := d.directory("statfs", ".")
+	if err != nil {
+		return Space{}, err
 	}
-	block := int64(st.Bsize)
-	return Space{Free: int64(st.Bavail) * block, Total: int64(st.Blocks) * block}, nil
+	defer func() { err = errors.Join(err, f.Close()) }()
+	return space(f)
 }
 
 func (d disk) Lock(name string) (io.Closer, error) {
-	if err := checkName("lock", name); err != nil {
+	if err := checkEntry("lock", name); err != nil {
 		return nil, err
 	}
 	return lockFile(d.root, name)
@@ -161,3 +181,25 @@ func (f diskFile) Size() (int64, error) {
 }
 
 func (f diskFile) SyncData() error { return syncData(f.File) }
+
+// onFD runs call on f's descriptor, again while a signal interrupts it. The
+// descriptor cannot be closed, and its number given to another file, meanwhile.
+func onFD(f *os.File, op string, call func(fd int) error) error {
+	conn, err := f.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var callErr error
+	closed := conn.Control(func(fd uintptr) {
+		for callErr = syscall.EINTR; callErr == syscall.EINTR; {
+			callErr = call(int(fd))
+		}
+	})
+	if closed != nil {
+		callErr = fs.ErrClosed
+	}
+	if callErr != nil {
+		return &fs.PathError{Op: op, Path: f.Name(), Err: callErr}
+	}
+	return nil
+}

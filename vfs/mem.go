@@ -1,106 +1,188 @@
 package vfs
 
 import (
-	"errors"
 	"io"
 	"io/fs"
 	"math"
+	"os"
 	"path"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"syscall"
 )
 
-// tree is the file system in memory that all its Subs share.
-type tree struct {
-	mu    sync.Mutex
-	nodes map[string]*node // by path from the root of the tree; "." is there always
-}
-
-type node struct {
-	mu     sync.RWMutex
-	dir    bool
-	data   []byte
-	locked bool
-}
-
-type mem struct {
-	t    *tree
-	base string
-}
-
 // NewMem returns an empty file system in memory. It keeps nothing across a
-// crash and pretends nothing: syncs do no work.
-func NewMem() FS {
-	return mem{t: &tree{nodes: map[string]*node{".": {dir: true}}}, base: "."}
+// crash and pretends nothing: syncs do no work. It refuses what the kernel
+// refuses, with the kernel's errors.
+func NewMem() FS { return &mem{names: new(sync.Mutex), root: newDir()} }
+
+// mem is one root in a tree of nodes; Subs have the same lock and other roots.
+type mem struct {
+	names  *sync.Mutex // over all names and locks of the tree
+	root   *node
+	closed atomic.Bool
 }
 
-func fail(op, name string, err error) error { return &fs.PathError{Op: op, Path: name, Err: err} }
+// node is a file, or a directory when entries is not nil.
+type node struct {
+	entries map[string]*node
+	removed bool // a directory that no name leads to takes no new entries
+	locked  bool
 
-// with runs fn on the full path of name, under the tree's lock.
-func (m mem) with(op, name string, fn func(full string) error) error {
-	if err := checkName(op, name); err != nil {
+	mu   sync.RWMutex // over data
+	data []byte
+}
+
+func newDir() *node { return &node{entries: map[string]*node{}} }
+
+func (n *node) isDir() bool { return n.entries != nil }
+
+// find walks down from n.
+func (n *node) find(name string) (*node, error) {
+	if name == "." {
+		return n, nil
+	}
+	for elem := range strings.SplitSeq(name, "/") {
+		if !n.isDir() {
+			return nil, syscall.ENOTDIR
+		}
+		if n = n.entries[elem]; n == nil {
+			return nil, fs.ErrNotExist
+		}
+	}
+	return n, nil
+}
+
+func (n *node) findDir(name string) (*node, error) {
+	dir, err := n.find(name)
+	if err == nil && !dir.isDir() {
+		err = syscall.ENOTDIR
+	}
+	return dir, err
+}
+
+// put gives child a name that is free.
+func (n *node) put(name string, child *node) error {
+	dir, err := n.findDir(path.Dir(name))
+	switch {
+	case err != nil:
+		return err
+	case dir.entries[path.Base(name)] != nil:
+		return fs.ErrExist
+	case dir.removed:
+		return fs.ErrNotExist
+	}
+	dir.entries[path.Base(name)] = child
+	return nil
+}
+
+// rename relies on names without symbolic links: one directory is inside
+// another exactly when its name says so.
+func (n *node) rename(from, to string) error {
+	up, err := n.findDir(path.Dir(from))
+	if err != nil {
 		return err
 	}
-	m.t.mu.Lock()
-	defer m.t.mu.Unlock()
-	if err := fn(path.Join(m.base, name)); err != nil {
+	dir, err := n.findDir(path.Dir(to))
+	if err != nil {
+		return err
+	}
+	src, old := up.entries[path.Base(from)], dir.entries[path.Base(to)]
+	switch {
+	case src == nil || dir.removed:
+		return fs.ErrNotExist
+	case old != nil && old.isDir():
+		return fs.ErrExist
+	case old != nil && src.isDir():
+		return syscall.ENOTDIR
+	case strings.HasPrefix(to, from+"/"):
+		return syscall.EINVAL
+	}
+	delete(up.entries, path.Base(from))
+	dir.entries[path.Base(to)] = src
+	return nil
+}
+
+func (n *node) remove(name string) error {
+	up, err := n.findDir(path.Dir(name))
+	if err != nil {
+		return err
+	}
+	gone := up.entries[path.Base(name)]
+	switch {
+	case gone == nil:
+		return fs.ErrNotExist
+	case len(gone.entries) > 0:
+		return syscall.ENOTEMPTY
+	}
+	gone.removed = true
+	delete(up.entries, path.Base(name))
+	return nil
+}
+
+func (n *node) info(name string) Info {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	return Info{Name: name, Size: int64(len(n.data)), Dir: n.isDir()}
+}
+
+// locking runs fn under the lock over all names.
+func (m *mem) locking(fn func() error) error {
+	m.names.Lock()
+	defer m.names.Unlock()
+	if m.closed.Load() {
+		return fs.ErrClosed
+	}
+	return fn()
+}
+
+// entry runs fn for a name that is not the root.
+func (m *mem) entry(op, name string, fn func() error) error {
+	if err := checkEntry(op, name); err != nil {
+		return err
+	}
+	if err := m.locking(fn); err != nil {
 		return fail(op, name, err)
 	}
 	return nil
 }
 
-// parent fails unless the directory that holds full exists.
-func (t *tree) parent(full string) error {
-	p := t.nodes[path.Dir(full)]
-	if p == nil {
-		return fs.ErrNotExist
+// lookup runs fn on the node of that name, which may be the root.
+func (m *mem) lookup(op, name string, fn func(*node) error) error {
+	if err := checkName(op, name); err != nil {
+		return err
 	}
-	if !p.dir {
-		return errNotDir
+	err := m.locking(func() error {
+		n, err := m.root.find(name)
+		if err != nil {
+			return err
+		}
+		return fn(n)
+	})
+	if err != nil {
+		return fail(op, name, err)
 	}
 	return nil
 }
 
-var (
-	errNotDir   = errors.New("not a directory")
-	errIsDir    = errors.New("is a directory")
-	errNotEmpty = errors.New("directory not empty")
-)
-
-func (m mem) add(op, name string, n *node) error {
-	return m.with(op, name, func(full string) error {
-		if m.t.nodes[full] != nil {
-			return fs.ErrExist
-		}
-		if err := m.t.parent(full); err != nil {
-			return err
-		}
-		m.t.nodes[full] = n
-		return nil
-	})
-}
-
-func (m mem) Create(name string) (File, error) {
+func (m *mem) Create(name string) (File, error) {
 	n := &node{}
-	if err := m.add("create", name, n); err != nil {
+	if err := m.entry("create", name, func() error { return m.root.put(name, n) }); err != nil {
 		return nil, err
 	}
 	return &memFile{name: name, n: n, write: true}, nil
 }
 
-func (m mem) open(name string, write bool) (File, error) {
-	var f *memFile
-	err := m.with("open", name, func(full string) error {
-		n := m.t.nodes[full]
-		if n == nil {
-			return fs.ErrNotExist
+func (m *mem) open(name string, write bool) (File, error) {
+	f := &memFile{name: name, write: write}
+	err := m.entry("open", name, func() (err error) {
+		f.n, err = m.root.find(name)
+		if err == nil && f.n.isDir() {
+			err = syscall.EISDIR
 		}
-		if n.dir {
-			return errIsDir
-		}
-		f = &memFile{name: name, n: n, write: write}
-		return nil
+		return err
 	})
 	if err != nil {
 		return nil, err
@@ -108,86 +190,34 @@ func (m mem) open(name string, write bool) (File, error) {
 	return f, nil
 }
 
-func (m mem) Open(name string) (File, error)      { return m.open(name, false) }
-func (m mem) OpenWrite(name string) (File, error) { return m.open(name, true) }
-func (m mem) Mkdir(name string) error             { return m.add("mkdir", name, &node{dir: true}) }
+func (m *mem) Open(name string) (File, error)      { return m.open(name, false) }
+func (m *mem) OpenWrite(name string) (File, error) { return m.open(name, true) }
 
-func (m mem) Rename(from, to string) error {
-	if err := checkName("rename", to); err != nil {
+func (m *mem) Mkdir(name string) error {
+	return m.entry("mkdir", name, func() error { return m.root.put(name, newDir()) })
+}
+
+func (m *mem) Remove(name string) error {
+	return m.entry("remove", name, func() error { return m.root.remove(name) })
+}
+
+func (m *mem) Rename(from, to string) error {
+	if err := checkRename(from, to); err != nil {
 		return err
 	}
-	return m.with("rename", from, func(full string) error {
-		src, dst := m.t.nodes[full], path.Join(m.base, to)
-		if src == nil {
-			return fs.ErrNotExist
-		}
-		if err := m.t.parent(dst); err != nil {
-			return err
-		}
-		if old := m.t.nodes[dst]; old != nil && old != src {
-			switch {
-			case old.dir && !src.dir:
-				return errIsDir
-			case !old.dir && src.dir:
-				return errNotDir
-			case old.dir && m.t.hasChild(dst):
-				return errNotEmpty
-			}
-		}
-		if src.dir && strings.HasPrefix(dst+"/", full+"/") {
-			return fs.ErrInvalid
-		}
-		for p, n := range m.t.nodes {
-			if rest, ok := strings.CutPrefix(p, full+"/"); ok {
-				delete(m.t.nodes, p)
-				m.t.nodes[dst+"/"+rest] = n
-			}
-		}
-		delete(m.t.nodes, full)
-		m.t.nodes[dst] = src
-		return nil
-	})
-}
-
-func (m mem) Remove(name string) error {
-	return m.with("remove", name, func(full string) error {
-		n := m.t.nodes[full]
-		switch {
-		case n == nil:
-			return fs.ErrNotExist
-		case full == ".":
-			return fs.ErrInvalid
-		case n.dir && m.t.hasChild(full):
-			return errNotEmpty
-		}
-		delete(m.t.nodes, full)
-		return nil
-	})
-}
-
-func (t *tree) hasChild(full string) bool {
-	for p := range t.nodes {
-		if p != full && path.Dir(p) == full {
-			return true
-		}
+	if err := m.locking(func() error { return m.root.rename(from, to) }); err != nil {
+		return &os.LinkError{Op: "rename", Old: from, New: to, Err: err}
 	}
-	return false
+	return nil
 }
 
-func (m mem) List(dir string) ([]Info, error) {
-	var infos []Info
-	err := m.with("list", dir, func(full string) error {
-		n := m.t.nodes[full]
-		if n == nil {
-			return fs.ErrNotExist
+func (m *mem) List(dir string) (infos []Info, err error) {
+	err = m.lookup("list", dir, func(n *node) error {
+		if !n.isDir() {
+			return syscall.ENOTDIR
 		}
-		if !n.dir {
-			return errNotDir
-		}
-		for p, n := range m.t.nodes {
-			if p != "." && p != full && path.Dir(p) == full {
-				infos = append(infos, n.info(p))
-			}
+		for name, e := range n.entries {
+			infos = append(infos, e.info(name))
 		}
 		return nil
 	})
@@ -195,46 +225,56 @@ func (m mem) List(dir string) ([]Info, error) {
 	return infos, err
 }
 
-func (n *node) info(full string) Info {
-	n.mu.RLock()
-	defer n.mu.RUnlock()
-	return Info{Name: path.Base(full), Size: int64(len(n.data)), Dir: n.dir}
-}
-
-func (m mem) Stat(name string) (Info, error) {
-	var info Info
-	err := m.with("stat", name, func(full string) error {
-		n := m.t.nodes[full]
-		if n == nil {
-			return fs.ErrNotExist
-		}
-		info = n.info(full)
+func (m *mem) Stat(name string) (info Info, err error) {
+	err = m.lookup("stat", name, func(n *node) error {
+		info = n.info(path.Base(name))
 		return nil
 	})
 	return info, err
 }
 
-func (m mem) SyncDir(dir string) error {
-	_, err := m.List(dir)
-	return err
+func (m *mem) SyncDir(dir string) error {
+	return m.lookup("sync", dir, func(n *node) error {
+		if !n.isDir() {
+			return syscall.ENOTDIR
+		}
+		return nil
+	})
 }
 
-func (m mem) Lock(name string) (io.Closer, error) {
-	var l *memLock
-	err := m.with("lock", name, func(full string) error {
-		if err := m.t.parent(full); err != nil {
-			return err
+func (m *mem) Sub(dir string) (FS, error) {
+	sub := &mem{names: m.names}
+	err := m.lookup("open", dir, func(n *node) error {
+		if !n.isDir() {
+			return syscall.ENOTDIR
 		}
-		n := m.t.nodes[full]
-		if n == nil {
+		sub.root = n
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return sub, nil
+}
+
+func (m *mem) Lock(name string) (io.Closer, error) {
+	l := &memLock{names: m.names}
+	err := m.entry("lock", name, func() error {
+		n, err := m.root.find(name)
+		if err != nil {
 			n = &node{}
-			m.t.nodes[full] = n
+			err = m.root.put(name, n)
 		}
-		if n.locked {
+		switch {
+		case err != nil:
+			return err
+		case n.isDir():
+			return syscall.EISDIR
+		case n.locked:
 			return ErrLocked
 		}
 		n.locked = true
-		l = &memLock{t: m.t, n: n}
+		l.n = n
 		return nil
 	})
 	if err != nil {
@@ -243,27 +283,30 @@ func (m mem) Lock(name string) (io.Closer, error) {
 	return l, nil
 }
 
+// memLock is a held lock; n is nil once it was let go.
 type memLock struct {
-	t    *tree
-	n    *node
-	once sync.Once
+	names *sync.Mutex
+	n     *node
 }
 
 func (l *memLock) Close() error {
-	l.once.Do(func() {
-		l.t.mu.Lock()
-		defer l.t.mu.Unlock()
+	l.names.Lock()
+	defer l.names.Unlock()
+	if l.n != nil {
 		l.n.locked = false
-	})
+		l.n = nil
+	}
 	return nil
 }
 
-func (m mem) Sub(dir string) (FS, error) {
-	if _, err := m.List(dir); err != nil {
-		return nil, err
+func (m *mem) Space() (Space, error) {
+	if m.closed.Load() {
+		return Space{}, fail("statfs", ".", fs.ErrClosed)
 	}
-	return mem{t: m.t, base: path.Join(m.base, dir)}, nil
+	return Space{Free: math.MaxInt64, Total: math.MaxInt64}, nil
 }
 
-func (m mem) Space() (Space, error) { return Space{Free: math.MaxInt64, Total: math.MaxInt64}, nil }
-func (m mem) Close() error          { return nil }
+func (m *mem) Close() error {
+	m.closed.Store(true)
+	return nil
+}

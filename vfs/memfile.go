@@ -3,8 +3,13 @@ package vfs
 import (
 	"io"
 	"io/fs"
+	"math"
 	"sync/atomic"
 )
+
+// maxMemFile turns an offset that cannot be meant into an error instead of
+// running out of memory.
+const maxMemFile = min(1<<40, math.MaxInt/4)
 
 type memFile struct {
 	name   string
@@ -19,14 +24,14 @@ func (f *memFile) check(op string, write bool, off int64) error {
 		return fail(op, f.name, fs.ErrClosed)
 	case write && !f.write:
 		return fail(op, f.name, fs.ErrPermission)
-	case off < 0:
+	case off < 0 || off > maxMemFile:
 		return fail(op, f.name, fs.ErrInvalid)
 	}
 	return nil
 }
 
 func (f *memFile) ReadAt(p []byte, off int64) (int, error) {
-	if err := f.check("read", false, off); err != nil {
+	if err := f.check("read", false, off); err != nil || len(p) == 0 {
 		return 0, err
 	}
 	f.n.mu.RLock()
@@ -42,7 +47,8 @@ func (f *memFile) ReadAt(p []byte, off int64) (int, error) {
 }
 
 func (f *memFile) WriteAt(p []byte, off int64) (int, error) {
-	if err := f.check("write", true, off); err != nil {
+	// Writing nothing beyond the end does not move the end.
+	if err := f.check("write", true, off); err != nil || len(p) == 0 {
 		return 0, err
 	}
 	f.n.mu.Lock()

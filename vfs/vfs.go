@@ -4,7 +4,7 @@
 // An [FS] is a file tree below one root. Names are slash separated and
 // relative, as in [io/fs]; nothing outside the root can be named, also not
 // through a symbolic link. Files are created with mode 0600 and directories
-// with 0700, whatever the umask.
+// with 0700, so nobody else can read them whatever the umask.
 //
 // What is durable when a call returns is the disk's business only after the
 // matching sync: bytes and size of a file after [File.Sync] or
@@ -17,18 +17,23 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"os"
+	"strings"
 )
 
 var (
-	// ErrLocked: FS.Lock found the file locked by somebody else.
-	ErrLocked = errors.New("locked by another process")
-	// ErrName: a name that is not valid below the root.
-	ErrName = errors.New("name must be relative, slash separated and without dots")
+	// ErrLocked: FS.Lock found the file locked by another process, or by
+	// another call in this one.
+	ErrLocked = errors.New("already locked")
+	// ErrName: a name that is not valid below the root, or that is the root
+	// where an entry is needed.
+	ErrName = errors.New("name must be relative, slash separated and without empty, . or .. elements")
 )
 
 // FS is a file tree. All methods may be called by several goroutines. Errors
-// are [*fs.PathError] and match [fs.ErrNotExist], [fs.ErrExist] and
-// [fs.ErrPermission] as they do in package os.
+// are [*fs.PathError], of Rename [*os.LinkError], and match [fs.ErrNotExist],
+// [fs.ErrExist], [fs.ErrPermission] and [fs.ErrClosed] as they do in package
+// os. Only List, Stat, SyncDir and Sub take ".", the root.
 type FS interface {
 	// Create makes a new file for reading and writing, and fails with
 	// fs.ErrExist if the name is taken.
@@ -39,7 +44,8 @@ type FS interface {
 	OpenWrite(name string) (File, error)
 	// Mkdir makes one directory.
 	Mkdir(name string) error
-	// Rename moves a file or directory within the tree; a file replaces a file.
+	// Rename moves a file or directory within the tree. A file replaces a
+	// file; a directory is never replaced.
 	Rename(from, to string) error
 	// Remove removes a file or an empty directory.
 	Remove(name string) error
@@ -51,16 +57,20 @@ type FS interface {
 	SyncDir(dir string) error
 	// Lock creates the file if need be and locks it until the closer is closed
 	// or the process ends. ErrLocked says who holds it, when that is known.
+	// The file stays, for whoever removes it lets a second holder in.
 	Lock(name string) (io.Closer, error)
-	// Sub is the tree below a directory. Closing either leaves the other open.
+	// Sub is the tree below a directory, which it follows when that is
+	// renamed. Closing either leaves the other open.
 	Sub(dir string) (FS, error)
 	// Space tells how much room there is.
 	Space() (Space, error)
-	// Close releases the root. Files stay open.
+	// Close releases the root; later calls fail with fs.ErrClosed. Files and
+	// locks stay open. A second Close does nothing.
 	Close() error
 }
 
-// File is an open file. ReadAt and WriteAt may run in parallel.
+// File is an open file. ReadAt and WriteAt may run in parallel. After Close
+// every call fails with fs.ErrClosed, Close too.
 type File interface {
 	io.ReaderAt
 	io.WriterAt
@@ -85,9 +95,27 @@ type Info struct {
 // Space is room in bytes. A limit that nobody set reads as the largest int64.
 type Space struct{ Free, Total int64 }
 
+// checkName accepts what names something below the root, or the root itself.
 func checkName(op, name string) error {
-	if fs.ValidPath(name) {
+	if fs.ValidPath(name) && !strings.ContainsRune(name, 0) {
 		return nil
 	}
-	return &fs.PathError{Op: op, Path: name, Err: ErrName}
+	return fail(op, name, ErrName)
 }
+
+// checkEntry is checkName for what lives in a directory, so not the root.
+func checkEntry(op, name string) error {
+	if name == "." {
+		return fail(op, name, ErrName)
+	}
+	return checkName(op, name)
+}
+
+func checkRename(from, to string) error {
+	if checkEntry("rename", from) != nil || checkEntry("rename", to) != nil {
+		return &os.LinkError{Op: "rename", Old: from, New: to, Err: ErrName}
+	}
+	return nil
+}
+
+func fail(op, name string, err error) error { return &fs.PathError{Op: op, Path: name, Err: err} }

@@ -1,0 +1,143 @@
+package vfs_test
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"io/fs"
+	"math/rand/v2"
+	"path"
+	"testing"
+	"time"
+
+	"github.com/trimarandb/trimaran/vfs"
+)
+
+var seed = flag.Uint64("seed", 0, "replay the random test with this seed")
+
+// walker makes the same random calls on one file system as another walker
+// with the same seed does on another; each call answers with one line.
+type walker struct {
+	rnd  *rand.Rand
+	fsys vfs.FS
+	open []vfs.File
+}
+
+func TestMemIsLikeDisk(t *testing.T) {
+	const runs, steps = 20, 400
+	first, n := *seed, 1
+	if first == 0 {
+		first, n = uint64(time.Now().UnixNano()), runs
+	}
+	for s := first; s < first+uint64(n); s++ {
+		disk := &walker{rnd: rand.New(rand.NewPCG(s, 0)), fsys: openDisk(t)}
+		mem := &walker{rnd: rand.New(rand.NewPCG(s, 0)), fsys: vfs.NewMem()}
+		for i := range steps {
+			want, got := disk.step(), mem.step()
+			if got != want {
+				t.Fatalf("step %d: mem: %s, disk: %s; replay with -seed %d", i, got, want, s)
+			}
+		}
+		if got, want := mem.tree("."), disk.tree("."); got != want {
+			t.Fatalf("trees differ: mem:\n%s\ndisk:\n%s\nreplay with -seed %d", got, want, s)
+		}
+		for _, f := range append(disk.open, mem.open...) {
+			ok(t, f.Close())
+		}
+	}
+}
+
+// name has few letters, so that names meet; it may go through a file.
+func (w *walker) name() string {
+	name := string("abc"[w.rnd.IntN(3)])
+	for range w.rnd.IntN(3) {
+		name = path.Join(name, string("abc"[w.rnd.IntN(3)]))
+	}
+	return name
+}
+
+func (w *walker) step() string {
+	if len(w.open) > 0 && w.rnd.IntN(2) == 0 {
+		return w.fileStep(w.rnd.IntN(len(w.open)))
+	}
+	name := w.name()
+	switch k := w.rnd.IntN(9); k {
+	case 0, 1:
+		return "mkdir " + name + ": " + kind(w.fsys.Mkdir(name))
+	case 2:
+		to := w.name()
+		return "rename " + name + " " + to + ": " + kind(w.fsys.Rename(name, to))
+	case 3:
+		return "remove " + name + ": " + kind(w.fsys.Remove(name))
+	case 4:
+		infos, err := w.fsys.List(name)
+		return fmt.Sprintf("list %s: %v %s", name, infos, kind(err))
+	case 5:
+		info, err := w.fsys.Stat(name)
+		return fmt.Sprintf("stat %s: %v %s", name, info, kind(err))
+	case 6:
+		return "create " + name + ": " + w.keep(w.fsys.Create(name))
+	case 7:
+		return "open " + name + ": " + w.keep(w.fsys.Open(name))
+	default:
+		return "openwrite " + name + ": " + w.keep(w.fsys.OpenWrite(name))
+	}
+}
+
+func (w *walker) keep(f vfs.File, err error) string {
+	if err == nil {
+		w.open = append(w.open, f)
+	}
+	return kind(err)
+}
+
+func (w *walker) fileStep(i int) string {
+	f, off := w.open[i], w.rnd.Int64N(10_000)
+	b := make([]byte, 1+w.rnd.IntN(5_000))
+	switch w.rnd.IntN(5) {
+	case 0, 1:
+		for i := range b {
+			b[i] = byte(w.rnd.Uint32())
+		}
+		n, err := f.WriteAt(b, off)
+		return fmt.Sprintf("file %d: write %d at %d: %d %s", i, len(b), off, n, kind(err))
+	case 2:
+		n, err := f.ReadAt(b, off)
+		return fmt.Sprintf("file %d: read %d at %d: %x %s", i, len(b), off, b[:n], kind(err))
+	case 3:
+		return fmt.Sprintf("file %d: truncate %d: %s", i, off, kind(f.Truncate(off)))
+	default:
+		w.open = append(w.open[:i:i], w.open[i+1:]...)
+		return fmt.Sprintf("file %d: close: %s", i, kind(f.Close()))
+	}
+}
+
+// tree is everything below dir, contents included.
+func (w *walker) tree(dir string) (all string) {
+	infos, err := w.fsys.List(dir)
+	all = kind(err)
+	for _, info := range infos {
+		name := path.Join(dir, info.Name)
+		if info.Dir {
+			all += "\n" + name + "/: " + w.tree(name)
+			continue
+		}
+		b, err := vfs.ReadFile(w.fsys, name, 1<<20)
+		all += fmt.Sprintf("\n%s: %x %s", name, b, kind(err))
+	}
+	return all
+}
+
+// kind is what a caller can tell apart; the rest is one kind.
+func kind(err error) string {
+	if err == nil {
+		return "ok"
+	}
+	for _, known := range []error{io.EOF, fs.ErrNotExist, fs.ErrExist, fs.ErrClosed, vfs.ErrName} {
+		if errors.Is(err, known) {
+			return known.Error()
+		}
+	}
+	return "other"
+}
