@@ -1,0 +1,106 @@
+package raftlog
+
+import (
+	"sync"
+	"time"
+)
+
+// Stats is the state of one log in numbers.
+type Stats struct {
+	Bounds             // first, last and count of entries
+	Compacted  uint64  // entries at or below the base, which are not there any more
+	Throughput float64 // acknowledged entries a second, over the last 10 seconds
+	AvgSize    float64 // bytes an entry occupies on average
+	Size               // from the driver; zero where it cannot tell
+}
+
+// Size is what a log and the store below it occupy.
+type Size struct {
+	Bytes uint64 // what the group's entries occupy
+
+	// Of the store, all groups together.
+	Segments   int           // files
+	LiveBytes  uint64        // entries that can be read
+	DeadBytes  uint64        // the rest of the files
+	Syncs      uint64        // since open
+	SyncTime   time.Duration // spent in them
+	SyncMax    time.Duration // the longest
+	Synced     uint64        // entries they made durable
+	Poisoned   error         // why writes fail, nil if they do not
+	SyncPolicy string        // as configured; empty for a volatile store
+}
+
+// EntriesPerSync is how many entries share a sync on average.
+func (s Size) EntriesPerSync() float64 {
+	if s.Syncs == 0 {
+		return 0
+	}
+	return float64(s.Synced) / float64(s.Syncs)
+}
+
+// Stats returns the state of the log in numbers.
+func (l *Log) Stats() (Stats, error) {
+	if err := l.enter("stats"); err != nil {
+		return Stats{}, err
+	}
+	defer l.gate.Leave()
+	b, err := l.d.Bounds(l.g)
+	if err != nil {
+		return Stats{}, err
+	}
+	st := Stats{Bounds: b, Compacted: b.Base.Index, Throughput: l.rate.perSecond()}
+	if s, ok := As[Sizer](l.d); ok {
+		if st.Size, err = s.Size(l.g); err != nil {
+			return Stats{}, err
+		}
+		if n := b.Count(); n > 0 {
+			st.AvgSize = float64(st.Bytes) / float64(n)
+		}
+	}
+	return st, nil
+}
+
+// rate counts events in one-second slots and averages the last full window.
+type rate struct {
+	now   func() time.Time
+	start time.Time
+
+	mu    sync.Mutex
+	slots [rateWindow + 1]struct{ second, n int64 }
+}
+
+const rateWindow = 10 // seconds
+
+func newRate(now func() time.Time) *rate { return &rate{now: now, start: now()} }
+
+func (r *rate) second() int64 { return int64(r.now().Sub(r.start) / time.Second) }
+
+func (r *rate) add(n int) {
+	sec := r.second()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	slot := &r.slots[sec%int64(len(r.slots))]
+	if slot.second != sec {
+		slot.second, slot.n = sec, 0
+	}
+	slot.n += int64(n)
+}
+
+// perSecond averages the last ten full seconds, or all of a shorter life.
+func (r *rate) perSecond() float64 {
+	elapsed := r.now().Sub(r.start).Seconds()
+	sec := r.second()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var n int64
+	for _, s := range r.slots {
+		if s.second > sec-rateWindow && s.second <= sec {
+			n += s.n
+		}
+	}
+	window := min(elapsed, rateWindow)
+	if window < 1 {
+		window = 1
+	}
+	return float64(n) / window
+}
