@@ -191,7 +191,7 @@ func onFD(f *os.File, op string, call func(fd int) error) error {
 	}
 	var callErr error
 	closed := conn.Control(func(fd uintptr) {
-		for callErr = syscall.EINTR; callErr == syscall.EINTR; {
+		for callErr = syscall.EINTR; errors.Is(callErr, syscall.EINTR); {
 			callErr = call(int(fd))
 		}
 	})

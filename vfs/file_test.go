@@ -36,7 +36,7 @@ func readAtEnd(t *testing.T, fsys vfs.FS) {
 	} {
 		b := make([]byte, c.n)
 		n, err := f.ReadAt(b, c.off)
-		if string(b[:n]) != c.want || err != c.err {
+		if string(b[:n]) != c.want || err != c.err { //nolint:errorlint // an io.ReaderAt returns io.EOF bare
 			t.Errorf("read %d at %d = %q, %v, want %q, %v", c.n, c.off, b[:n], err, c.want, c.err)
 		}
 	}

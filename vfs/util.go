@@ -135,7 +135,7 @@ func ReadFile(fsys FS, name string, limit int64) (b []byte, err error) {
 	if n == len(b) {
 		return b, nil
 	}
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		err = fail("read", name, io.ErrUnexpectedEOF) // cut since Size
 	}
 	return nil, err

@@ -137,7 +137,7 @@ func (s source) fileCalls() (found []string) {
 			return true
 		}
 		x, ok := sel.X.(*ast.Ident)
-		if !ok || x.Obj != nil { //nolint:staticcheck // a local name that hides the package; types are not needed to know that
+		if !ok || x.Obj != nil { // not a name, or a local one that hides the package
 			return true
 		}
 		imported := imports[x.Name]
@@ -229,5 +229,5 @@ func base(e ast.Expr) *ast.Ident {
 // isPackageLevel: the parser resolves names within one file, so an unresolved
 // one is the package's.
 func (s source) isPackageLevel(id *ast.Ident) bool {
-	return id.Obj == nil || s.file.Scope.Lookup(id.Name) == id.Obj //nolint:staticcheck // enough for this, and needs no types
+	return id.Obj == nil || s.file.Scope.Lookup(id.Name) == id.Obj
 }

@@ -53,7 +53,7 @@ func TestStream(t *testing.T) {
 			t.Fatalf("frame %d = kind %d, %d bytes, %v, want %d bytes", i, kind, len(got), err, len(p))
 		}
 	}
-	if _, _, err := r.Next(); err != io.EOF {
+	if _, _, err := r.Next(); err != io.EOF { //nolint:errorlint // a stream returns io.EOF bare
 		t.Errorf("after the last frame: %v, want io.EOF", err)
 	}
 	if r.Offset() != w.Offset() || w.Offset() != int64(len(whole)) {
