@@ -107,6 +107,7 @@ func TestSourceRules(t *testing.T) {
 		{"delete", `var x map[int]int; func f() { delete(x, 1) }`, "package variable x"},
 		{"a local x is fine", `var x int; func f() { x := 1; x = 2 }`, ""},
 		{"an argument x is fine", `var x int; func f(x int) { x++ }`, ""},
+		{"nothing is fine", `var _ = 1; func f() { _ = 2 }`, ""},
 		{"reading is fine", `var x = map[int]int{}; func f() int { y := x[1]; y++; return y }`, ""},
 	} {
 		s, err := parse("raftlog/x.go", "package raftlog\n"+c.text)

@@ -172,7 +172,7 @@ func (s source) packageVars(names map[string]bool) {
 		}
 		for _, spec := range gen.Specs {
 			for _, id := range spec.(*ast.ValueSpec).Names {
-				names[id.Name] = true
+				names[id.Name] = id.Name != "_"
 			}
 		}
 	}
