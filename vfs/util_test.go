@@ -231,21 +231,34 @@ func TestRemoveAll(t *testing.T) {
 	}
 }
 
-func TestHookNamesFilesFromItsRoot(t *testing.T) {
+func TestHookNamesEverythingFromItsRoot(t *testing.T) {
+	fsys := vfs.NewMem()
+	ok(t, vfs.MkdirAll(fsys, "d/e"))
+	write(t, fsys, "from", "")
 	var ops []vfs.Op
-	hook := vfs.Hook(vfs.NewMem(), func(op vfs.Op) error { ops = append(ops, op); return nil })
-	s, err := vfs.At(hook, "d")
+	hook := vfs.Hook(fsys, func(op vfs.Op) error { ops = append(ops, op); return nil })
+	d, err := hook.Sub("d")
 	ok(t, err)
-	ops = nil
-	f := create(t, s, "f")
+	e, err := d.Sub("e")
+	ok(t, err)
+
+	f := create(t, e, "f")
 	_, err = f.WriteAt([]byte("abc"), 5)
 	ok(t, err)
 	_, err = f.ReadAt(make([]byte, 2), 6)
 	ok(t, err)
-	ok(t, errors.Join(f.Truncate(4), f.SyncData(), f.Close()))
+	ok(t, errors.Join(f.Truncate(4), f.SyncData(), f.Sync(), f.Close()))
+	finders(d, "no")
+	makers(d, "new")
 	same(t, "operations", ops, []vfs.Op{
-		{Kind: "create", Name: "d/f"}, {Kind: "write", Name: "d/f", Off: 5, Len: 3},
-		{Kind: "read", Name: "d/f", Off: 6, Len: 2}, {Kind: "truncate", Name: "d/f", Off: 4}, {Kind: "syncdata", Name: "d/f"},
+		{Kind: "create", Name: "d/e/f"}, {Kind: "write", Name: "d/e/f", Off: 5, Len: 3},
+		{Kind: "read", Name: "d/e/f", Off: 6, Len: 2}, {Kind: "truncate", Name: "d/e/f", Off: 4},
+		{Kind: "syncdata", Name: "d/e/f"}, {Kind: "sync", Name: "d/e/f"},
+
+		{Kind: "remove", Name: "d/no"}, {Kind: "rename", Name: "d/no"}, {Kind: "syncdir", Name: "d/no"}, {Kind: "open", Name: "d/no"},
+		{Kind: "openwrite", Name: "d/no"}, {Kind: "list", Name: "d/no"}, {Kind: "stat", Name: "d/no"},
+
+		{Kind: "mkdir", Name: "d/new"}, {Kind: "rename", Name: "d/from"}, {Kind: "create", Name: "d/new"}, {Kind: "lock", Name: "d/new"},
 	})
 }
 
