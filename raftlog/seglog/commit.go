@@ -1,0 +1,133 @@
+package seglog
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/trimarandb/trimaran/fault"
+	"github.com/trimarandb/trimaran/vfs"
+)
+
+// commit writes the requests behind the tail, one frame each, with one write
+// and, if any of them or the policy asks for it, one sync. Only the leader
+// calls it. When it fails the log is as it was, or poisoned.
+func (s *Store) commit(reqs []*request) error {
+	s.mu.RLock()
+	broken := s.broken
+	s.mu.RUnlock()
+	if broken != nil {
+		return s.poisoned()
+	}
+	err := s.append(reqs)
+	if err == nil && s.mustSync(reqs) {
+		err = s.syncTail()
+	}
+	if err == nil {
+		s.acknowledge()
+		return nil
+	}
+	return s.explain(err)
+}
+
+func (s *Store) mustSync(reqs []*request) bool {
+	if s.o.SyncPolicy == Batch || s.o.SyncPolicy == Always {
+		return true
+	}
+	for _, r := range reqs {
+		if r.sync {
+			return true
+		}
+	}
+	return false
+}
+
+// append writes the frames and moves the tail behind them. A failed write
+// leaves the tail where it was.
+func (s *Store) append(reqs []*request) error {
+	if s.tail.end >= s.o.SegmentSize {
+		if err := s.rotate(); err != nil {
+			return err
+		}
+	}
+	enc := newEncoder(s.tail)
+	enc.buf = s.buf[:0]
+	entries := 0
+	for _, r := range reqs {
+		if len(r.ops) > 0 {
+			enc.ops(r.ops)
+			entries += r.entries()
+		}
+	}
+	if cap(enc.buf) <= commitBytes {
+		s.buf = enc.buf
+	}
+	if err := s.write(enc.buf); err != nil {
+		return err
+	}
+	s.tail = enc.tail()
+	s.mu.Lock()
+	s.stats.unsynced += uint64(entries)
+	s.mu.Unlock()
+	return nil
+}
+
+// write puts b behind the tail. A full disk may have taken part of it: that
+// part is cut off again, so that the file is as before.
+func (s *Store) write(b []byte) error {
+	if len(b) == 0 {
+		return nil
+	}
+	_, err := s.tail.seg.f.WriteAt(b, s.tail.end)
+	if err == nil || !vfs.IsFull(err) {
+		return err
+	}
+	if cut := s.tail.seg.f.Truncate(s.tail.end); cut != nil {
+		return &syncError{errors.Join(err, cut)} // bytes of a refused write stay behind
+	}
+	return err
+}
+
+// syncTail makes the active segment durable up to the tail.
+func (s *Store) syncTail() error {
+	if s.tail.durable == s.tail.end {
+		return nil
+	}
+	start := s.o.Now()
+	if err := s.tail.seg.f.SyncData(); err != nil {
+		return &syncError{fmt.Errorf("sync %s: %w", s.tail.seg.name, err)}
+	}
+	took := s.o.Now().Sub(start)
+	s.tail.durable = s.tail.end
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stats.syncs++
+	s.stats.syncTime += took
+	s.stats.syncMx = max(s.stats.syncMx, took)
+	s.stats.synced += s.stats.unsynced
+	s.stats.unsynced = 0
+	return nil
+}
+
+// acknowledge lets readers that walk files go as far as the tail.
+func (s *Store) acknowledge() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.tail.seg.size = s.tail.end
+}
+
+// explain turns a failure into what the caller is told: a write that found the
+// disk full changed nothing and may be tried again; anything else ends all
+// writing, because nobody knows what the disk holds now.
+func (s *Store) explain(err error) error {
+	var failed *syncError
+	if vfs.IsFull(err) && !errors.As(err, &failed) {
+		return fmt.Errorf("write: log %s: %w: %w", s.dir, fault.ErrFull, err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.broken == nil {
+		s.broken = err
+		s.o.Log.Error("log poisoned: writes fail until it is reopened", "dir", s.dir, "error", err)
+	}
+	return s.poisoned()
+}

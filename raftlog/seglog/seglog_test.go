@@ -1,0 +1,61 @@
+package seglog_test
+
+import (
+	"flag"
+	"testing"
+	"time"
+
+	"github.com/trimarandb/trimaran/raftlog"
+	"github.com/trimarandb/trimaran/raftlog/logtest"
+	"github.com/trimarandb/trimaran/raftlog/seglog"
+	"github.com/trimarandb/trimaran/vfs"
+)
+
+var seed = flag.Uint64("seed", 0, "seed of the random walk; 0 takes one from the clock")
+
+// opener opens seglog in a new directory in memory, which keeps everything
+// across opens and costs no syncs.
+func opener(o seglog.Options) logtest.Open {
+	o.FS = vfs.NewMem()
+	return func() (raftlog.Driver, error) { return seglog.Open("log", &o) }
+}
+
+func TestContract(t *testing.T) {
+	for name, o := range map[string]seglog.Options{
+		"default":        {},
+		"small segments": {SegmentSize: 1000},
+		"always":         {SyncPolicy: seglog.Always},
+		"interval":       {SyncPolicy: seglog.Interval, FlushInterval: time.Millisecond},
+		"never":          {SyncPolicy: seglog.Never, SegmentSize: 5000},
+	} {
+		t.Run(name, func(t *testing.T) {
+			logtest.Run(t, func(testing.TB) logtest.Open { return opener(o) })
+		})
+	}
+}
+
+func TestContractOnDisk(t *testing.T) {
+	logtest.Run(t, func(t testing.TB) logtest.Open {
+		dir := t.TempDir()
+		return func() (raftlog.Driver, error) { return seglog.Open(dir, nil) }
+	})
+}
+
+func TestRandom(t *testing.T) {
+	s := *seed
+	if s == 0 {
+		s = uint64(time.Now().UnixNano())
+	}
+	t.Logf("replay with -seed %d", s)
+	for name, o := range map[string]seglog.Options{
+		"large segments": {},
+		"small segments": {SegmentSize: 2000},
+		"unsynced":       {SegmentSize: 20000, SyncPolicy: seglog.Never},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if err := logtest.Random(opener(o), s, 2000); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
