@@ -1,6 +1,9 @@
 package raftlog
 
-import "iter"
+import (
+	"fmt"
+	"iter"
+)
 
 // Entry returns one entry, in memory of its own. An entry at or below the base
 // is fault.ErrCompacted, one after the last fault.ErrNotFound, a damaged one
@@ -67,7 +70,11 @@ func (l *Log) ReadRange(dst []Entry, lo, hi, maxBytes uint64) ([]Entry, error) {
 		return nil, err
 	}
 	defer l.gate.Leave()
-	return l.d.Read(dst, l.g, lo, hi, maxBytes)
+	entries, err := l.d.Read(dst, l.g, lo, hi, maxBytes)
+	if err == nil && len(entries) == 0 && lo < hi {
+		return nil, fmt.Errorf("read [%d, %d): driver %T returned nothing and no error: it breaks its contract", lo, hi, l.d)
+	}
+	return entries, err
 }
 
 // Term returns the term of an entry, or of the base. Below the base it is

@@ -118,7 +118,7 @@ func locked(s *subject) error {
 }
 
 func manyReopens(s *subject) error {
-	for i := uint64(0); i < 20; i++ {
+	for i := range uint64(20) {
 		if err := s.l.Append(entries(i*10+1, i*10+11, i+1)...); err != nil {
 			return err
 		}

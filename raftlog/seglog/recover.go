@@ -85,7 +85,7 @@ func (s *Store) replay(w *walker, seg *segment) error {
 		f, err := w.next()
 		var none *bad
 		switch {
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			return nil
 		case errors.As(err, &none):
 			return s.damaged(seg.name, none.off, fault.Committed, none.err)

@@ -34,7 +34,7 @@ func (s *Store) findEnd(seg *segment, h header) (ending, error) {
 			if err := s.judge(w, seg, h, none); err != nil {
 				return e, err
 			}
-		case err != io.EOF:
+		case !errors.Is(err, io.EOF):
 			return e, err
 		}
 		e.tail.end, e.tail.seq, e.tail.sum = w.off, w.seq, w.sum
@@ -159,7 +159,7 @@ func (s *Store) collect(w *walker, seg *segment) ([][]op, error) {
 	var batches [][]op
 	for {
 		f, err := w.next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return batches, nil
 		}
 		if err != nil {

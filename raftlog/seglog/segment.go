@@ -41,16 +41,15 @@ func (s *Store) create(h header, fill func(*encoder)) (tail, error) {
 	if err := s.fs.Remove(tmp); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return tail{}, err
 	}
-	f, err := s.fs.Create(tmp)
-	if err != nil {
-		return tail{}, err
-	}
-	seg.f = f
 	enc := newEncoder(tail{seg: seg, end: firstFrame, durable: firstFrame, seq: h.firstSeq, sum: h.prevSum})
 	fill(enc)
 	h.headEnd = enc.tail().end
-	if err := s.publish(seg, tmp, append(h.append(nil), enc.buf...)); err != nil {
-		return tail{}, errors.Join(err, f.Close())
+	if err := s.publish(seg.name, tmp, append(h.append(nil), enc.buf...)); err != nil {
+		return tail{}, err
+	}
+	var err error
+	if seg.f, err = s.fs.OpenWrite(seg.name); err != nil {
+		return tail{}, err
 	}
 	t := enc.tail()
 	t.durable = t.end
@@ -58,16 +57,23 @@ func (s *Store) create(h header, fill func(*encoder)) (tail, error) {
 	return t, nil
 }
 
-// publish writes b and gives it the segment's name. A failure before the
-// rename leaves nothing behind but the temporary file, which it removes.
-func (s *Store) publish(seg *segment, tmp string, b []byte) error {
-	if _, err := seg.f.WriteAt(b, 0); err != nil {
-		return errors.Join(err, s.fs.Remove(tmp))
+// publish writes b under a temporary name, makes it durable and renames it. A
+// failure before the rename leaves nothing behind.
+func (s *Store) publish(name, tmp string, b []byte) error {
+	f, err := s.fs.Create(tmp)
+	if err != nil {
+		return err
 	}
-	if err := seg.f.Sync(); err != nil {
-		return &syncError{errors.Join(err, s.fs.Remove(tmp))}
+	_, err = f.WriteAt(b, 0)
+	if err == nil {
+		if err = f.Sync(); err != nil {
+			err = &syncError{err}
+		}
 	}
-	if err := s.fs.Rename(tmp, seg.name); err != nil {
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = s.fs.Rename(tmp, name)
+	}
+	if err != nil {
 		return errors.Join(err, s.fs.Remove(tmp))
 	}
 	if err := s.fs.SyncDir("."); err != nil {

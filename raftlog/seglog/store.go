@@ -163,16 +163,18 @@ func (s *Store) Sync() error {
 }
 
 // Close waits for the calls under way, makes everything durable, leaves the
-// mark of an orderly end and releases the directory. After a failed write or
-// sync it leaves no mark, and the next Open recovers.
+// mark of an orderly end and releases the directory. A poisoned log leaves no
+// mark, so that the next Open recovers, and Close says why it is poisoned.
 func (s *Store) Close() error {
 	if !s.gate.Close() {
 		return nil
 	}
 	s.stop()
 	s.background.Wait()
-	var err error
-	if s.broken == nil {
+	err := s.broken
+	if err != nil {
+		err = fmt.Errorf("close log %s: %w: %w", s.dir, fault.ErrPoisoned, err)
+	} else {
 		err = s.leaveMark()
 	}
 	return errors.Join(err, s.release())

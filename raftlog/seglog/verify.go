@@ -50,8 +50,7 @@ type verification struct {
 
 func (v *verification) segment(ctx context.Context, seg *segment, size int64) error {
 	h, err := v.s.readHeader(seg)
-	var damage *fault.Corruption
-	if errors.As(err, &damage) {
+	if damage, ok := errors.AsType[*fault.Corruption](err); ok {
 		v.report.Damage = append(v.report.Damage, damage)
 		return v.account(ctx, size) // without a header no frame verifies
 	}
@@ -64,7 +63,7 @@ func (v *verification) segment(ctx context.Context, seg *segment, size int64) er
 		f, err := w.next()
 		var none *bad
 		switch {
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			return v.account(ctx, size-start)
 		case errors.As(err, &none):
 			if err := v.skip(w, seg, none); err != nil {
@@ -99,8 +98,7 @@ func (v *verification) frame(f found, seg *segment) {
 func (v *verification) skip(w *walker, seg *segment, none *bad) error {
 	for off := none.off + alignment; off < w.limit; off += alignment {
 		_, c, _, err := w.frameAt(off)
-		var again *bad
-		if errors.As(err, &again) {
+		if _, ok := errors.AsType[*bad](err); ok {
 			continue
 		}
 		if err != nil {
