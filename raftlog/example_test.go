@@ -10,7 +10,7 @@ import (
 )
 
 func ExampleLog() {
-	driver, err := memlog.Open(nil)
+	driver, err := memlog.New(nil)
 	if err != nil {
 		panic(err)
 	}

@@ -41,7 +41,7 @@ func (w wrapped) Read(dst []raftlog.Entry, g raftlog.Group, lo, hi, maxBytes uin
 
 func memory(t *testing.T) *memlog.Store {
 	t.Helper()
-	d, err := memlog.Open(nil)
+	d, err := memlog.New(nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -249,7 +249,7 @@ func TestCatchesBugs(t *testing.T) {
 	for name, bug := range bugs {
 		t.Run(name, func(t *testing.T) {
 			open := func() (raftlog.Driver, error) {
-				d, err := memlog.Open(nil)
+				d, err := memlog.New(nil)
 				bug.Driver = d
 				return bug, err
 			}
@@ -277,7 +277,7 @@ func TestCatchesBugs(t *testing.T) {
 func TestRandomIsReplayable(t *testing.T) {
 	walk := func() string {
 		err := logtest.Random(func() (raftlog.Driver, error) {
-			d, err := memlog.Open(nil)
+			d, err := memlog.New(nil)
 			return broken{Driver: d, submit: forget}, err
 		}, 42, 1000)
 		if err == nil {

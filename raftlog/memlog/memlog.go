@@ -22,7 +22,7 @@ type Options struct {
 	CircularBuffer bool
 }
 
-// Store is a raftlog.Driver in memory. The zero Store is not usable; see Open.
+// Store is a raftlog.Driver in memory. The zero Store is not usable; see New.
 type Store struct {
 	o Options
 
@@ -39,17 +39,17 @@ var (
 	_ raftlog.Volatile = (*Store)(nil)
 )
 
-// Open returns an empty store.
-func Open(o *Options) (*Store, error) {
+// New returns an empty store.
+func New(o *Options) (*Store, error) {
 	s := &Store{groups: make(map[raftlog.Group]*group)}
 	if o != nil {
 		s.o = *o
 	}
 	switch {
 	case s.o.MaxEntries < 0:
-		return nil, fmt.Errorf("open memory log: max entries %d: %w", s.o.MaxEntries, fault.ErrInvalid)
+		return nil, fmt.Errorf("new memory log: max entries %d: %w", s.o.MaxEntries, fault.ErrInvalid)
 	case s.o.CircularBuffer && s.o.MaxEntries == 0:
-		return nil, fmt.Errorf("open memory log: a circular buffer needs max entries: %w", fault.ErrInvalid)
+		return nil, fmt.Errorf("new memory log: a circular buffer needs max entries: %w", fault.ErrInvalid)
 	}
 	return s, nil
 }

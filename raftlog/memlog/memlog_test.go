@@ -15,7 +15,7 @@ import (
 var seed = flag.Uint64("seed", 0, "seed of the random walk; 0 takes one from the clock")
 
 func open(testing.TB) logtest.Open {
-	return func() (raftlog.Driver, error) { return memlog.Open(nil) }
+	return func() (raftlog.Driver, error) { return memlog.New(nil) }
 }
 
 func TestContract(t *testing.T) { logtest.Run(t, open) }
@@ -33,7 +33,7 @@ func TestRandom(t *testing.T) {
 
 func newLog(t *testing.T, o *memlog.Options) *raftlog.Log {
 	t.Helper()
-	s, err := memlog.Open(o)
+	s, err := memlog.New(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,10 +113,10 @@ func TestCircularBufferDropsOnlyWhatWasReleased(t *testing.T) {
 	bounds(t, l, 3, 13)
 }
 
-func TestOpenRefusesBadOptions(t *testing.T) {
+func TestNewRefusesBadOptions(t *testing.T) {
 	for _, o := range []memlog.Options{{MaxEntries: -1}, {CircularBuffer: true}} {
-		if _, err := memlog.Open(&o); !errors.Is(err, fault.ErrInvalid) {
-			t.Errorf("Open(%+v) = %v, want ErrInvalid", o, err)
+		if _, err := memlog.New(&o); !errors.Is(err, fault.ErrInvalid) {
+			t.Errorf("New(%+v) = %v, want ErrInvalid", o, err)
 		}
 	}
 }

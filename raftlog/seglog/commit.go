@@ -30,7 +30,7 @@ func (s *Store) commit(reqs []*request) error {
 }
 
 func (s *Store) mustSync(reqs []*request) bool {
-	if s.o.SyncPolicy == Batch || s.o.SyncPolicy == Always {
+	if s.o.Sync == SyncBatch || s.o.Sync == SyncAlways {
 		return true
 	}
 	for _, r := range reqs {
@@ -127,7 +127,7 @@ func (s *Store) explain(err error) error {
 	defer s.mu.Unlock()
 	if s.broken == nil {
 		s.broken = err
-		s.o.Log.Error("log poisoned: writes fail until it is reopened", "dir", s.dir, "error", err)
+		s.o.Logger.Error("log poisoned: writes fail until it is reopened", "dir", s.dir, "error", err)
 	}
 	return s.poisoned()
 }

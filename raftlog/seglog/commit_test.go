@@ -48,10 +48,10 @@ func appendOne(s *seglog.Store, g raftlog.Group, index uint64) error {
 // While one sync is under way the writers that arrive wait, and the next sync
 // serves all of them, whatever their groups; under Always each has its own.
 func TestGroupCommit(t *testing.T) {
-	for policy, want := range map[seglog.SyncPolicy]int64{seglog.Batch: 2, seglog.Always: 21} {
+	for policy, want := range map[seglog.SyncPolicy]int64{seglog.SyncBatch: 2, seglog.SyncAlways: 21} {
 		synctest.Test(t, func(t *testing.T) {
 			d := &disk{held: make(chan struct{})}
-			s := openOn(t, d, seglog.Options{SyncPolicy: policy})
+			s := openOn(t, d, seglog.Options{Sync: policy})
 			d.hold.Store(true)
 			before := d.syncs.Load()
 			var wg sync.WaitGroup
@@ -107,10 +107,10 @@ func TestVisibleWhenAcknowledged(t *testing.T) {
 // Interval and Never acknowledge entries without a sync, and never a stable
 // key. Interval syncs behind their backs.
 func TestUnsafePolicies(t *testing.T) {
-	for _, policy := range []seglog.SyncPolicy{seglog.Interval, seglog.Never} {
+	for _, policy := range []seglog.SyncPolicy{seglog.SyncInterval, seglog.SyncNever} {
 		synctest.Test(t, func(t *testing.T) {
 			d := &disk{}
-			s := openOn(t, d, seglog.Options{SyncPolicy: policy, FlushInterval: time.Second})
+			s := openOn(t, d, seglog.Options{Sync: policy, FlushInterval: time.Second})
 			syncs := func(what string, want int64, do func() error) {
 				t.Helper()
 				before := d.syncs.Load()
@@ -129,7 +129,7 @@ func TestUnsafePolicies(t *testing.T) {
 			syncs("a removal", 1, func() error { return s.Remove(raftlog.Group{Shard: 7}) })
 			syncs("an entry", 0, func() error { return appendOne(s, raftlog.Group{}, 3) })
 			want := int64(0)
-			if policy == seglog.Interval {
+			if policy == seglog.SyncInterval {
 				want = 1
 			}
 			syncs("the time", want, func() error {

@@ -34,7 +34,7 @@ func Open(dir string, o *Options) (*Store, error) {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop = stop
-	if opts.SyncPolicy == Interval {
+	if opts.Sync == SyncInterval {
 		s.background.Go(func() { s.flushEvery(ctx, opts.FlushInterval) })
 	}
 	return s, nil

@@ -18,16 +18,16 @@ import (
 type SyncPolicy uint8
 
 const (
-	// Batch is group commit, the default: callers that write at the same time
+	// SyncBatch is group commit, the default: callers that write at the same time
 	// share a sync, each returns after it, nobody waits for a timer.
-	Batch SyncPolicy = iota
-	// Always gives each call a sync of its own.
-	Always
-	// Interval acknowledges before the sync and syncs every FlushInterval. It
+	SyncBatch SyncPolicy = iota
+	// SyncAlways gives each call a sync of its own.
+	SyncAlways
+	// SyncInterval acknowledges before the sync and syncs every FlushInterval. It
 	// is unsafe: a power cut takes what was acknowledged since.
-	Interval
-	// Never leaves syncing to the operating system. It is unsafe.
-	Never
+	SyncInterval
+	// SyncNever leaves syncing to the operating system. It is unsafe.
+	SyncNever
 )
 
 var policyNames = [...]string{"batch", "always", "interval", "never"}
@@ -56,16 +56,16 @@ type Options struct {
 	// SegmentSize is the size in bytes at which a segment is sealed and the
 	// next one begun; one commit may exceed it. Default 64 MiB.
 	SegmentSize int64
-	// SyncPolicy says when an acknowledged write is durable. Default Batch.
-	SyncPolicy SyncPolicy
-	// FlushInterval is the time between syncs under Interval. Default 100 ms.
+	// Sync says when an acknowledged write is durable. Default SyncBatch.
+	Sync SyncPolicy
+	// FlushInterval is the time between syncs under SyncInterval. Default 100 ms.
 	FlushInterval time.Duration
 	// BufferSize bounds the entries that one commit takes from the queue; one
 	// write may exceed it. Default 10,000.
 	BufferSize int
-	// Log hears of recovery and of what went wrong behind a caller's back.
+	// Logger hears of recovery and of what went wrong behind a caller's back.
 	// Default: nobody.
-	Log *slog.Logger
+	Logger *slog.Logger
 	// Rand is where the identity of a new log comes from. Default crypto/rand.
 	Rand io.Reader
 	// Now is the clock behind sync latencies. Default time.Now.
@@ -83,9 +83,9 @@ func (o *Options) withDefaults() (Options, error) {
 	if o != nil {
 		out = *o
 	}
-	if out.SegmentSize < 0 || out.FlushInterval < 0 || out.BufferSize < 0 || int(out.SyncPolicy) >= len(policyNames) {
+	if out.SegmentSize < 0 || out.FlushInterval < 0 || out.BufferSize < 0 || int(out.Sync) >= len(policyNames) {
 		return out, fmt.Errorf("options: segment size %d, flush interval %v, buffer size %d, %v: none may be negative or unknown: %w",
-			out.SegmentSize, out.FlushInterval, out.BufferSize, out.SyncPolicy, fault.ErrInvalid)
+			out.SegmentSize, out.FlushInterval, out.BufferSize, out.Sync, fault.ErrInvalid)
 	}
 	if out.SegmentSize == 0 {
 		out.SegmentSize = defaultSegmentSize
@@ -96,8 +96,8 @@ func (o *Options) withDefaults() (Options, error) {
 	if out.BufferSize == 0 {
 		out.BufferSize = defaultBufferSize
 	}
-	if out.Log == nil {
-		out.Log = slog.New(slog.DiscardHandler)
+	if out.Logger == nil {
+		out.Logger = slog.New(slog.DiscardHandler)
 	}
 	if out.Rand == nil {
 		out.Rand = rand.Reader

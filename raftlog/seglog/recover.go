@@ -152,7 +152,7 @@ func (s *Store) readMark() (*cleanMark, error) {
 	}
 	m, err := parseCleanMark(b)
 	if err != nil || m.id != s.id {
-		s.o.Log.Warn("mark of a clean close ignored", "dir", s.dir, "error", err)
+		s.o.Logger.Warn("mark of a clean close ignored", "dir", s.dir, "error", err)
 		return nil, nil
 	}
 	return &m, nil

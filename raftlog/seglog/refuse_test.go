@@ -14,7 +14,7 @@ import (
 )
 
 func TestOpenRefusesBadOptions(t *testing.T) {
-	for _, o := range []seglog.Options{{SegmentSize: -1}, {FlushInterval: -1}, {BufferSize: -1}, {SyncPolicy: 9}} {
+	for _, o := range []seglog.Options{{SegmentSize: -1}, {FlushInterval: -1}, {BufferSize: -1}, {Sync: 9}} {
 		o.FS = vfs.NewMem()
 		if _, err := seglog.Open("log", &o); !errors.Is(err, fault.ErrInvalid) {
 			t.Errorf("Open(%+v) = %v, want ErrInvalid", o, err)
@@ -113,7 +113,7 @@ func TestWriteToSeveralGroupsIsChecked(t *testing.T) {
 }
 
 func TestSyncPolicyNames(t *testing.T) {
-	for _, p := range []seglog.SyncPolicy{seglog.Batch, seglog.Always, seglog.Interval, seglog.Never} {
+	for _, p := range []seglog.SyncPolicy{seglog.SyncBatch, seglog.SyncAlways, seglog.SyncInterval, seglog.SyncNever} {
 		if got, err := seglog.ParseSyncPolicy(p.String()); err != nil || got != p {
 			t.Errorf("ParseSyncPolicy(%q) = %v, %v", p, got, err)
 		}

@@ -114,7 +114,7 @@ func (s *Store) cut(e ending) error {
 	if e.garbage == 0 {
 		return nil
 	}
-	s.o.Log.Warn("torn tail cut off", "dir", s.dir, "segment", e.tail.seg.name, "offset", e.tail.end, "bytes", e.garbage)
+	s.o.Logger.Warn("torn tail cut off", "dir", s.dir, "segment", e.tail.seg.name, "offset", e.tail.end, "bytes", e.garbage)
 	if err := e.tail.seg.f.Truncate(e.tail.end); err != nil {
 		return err
 	}
@@ -133,7 +133,7 @@ func (s *Store) rewrite(w *walker, end int64) (h header, err error) {
 	if err != nil {
 		return h, err
 	}
-	s.o.Log.Info("unsynced tail written again", "dir", s.dir, "segment", seg.name, "from", old.end, "to", end)
+	s.o.Logger.Info("unsynced tail written again", "dir", s.dir, "segment", seg.name, "from", old.end, "to", end)
 	h = s.headerAfter(old)
 	s.tail, err = s.create(h, func(enc *encoder) {
 		s.checkpoint(enc)

@@ -46,7 +46,7 @@ func (s *Store) seal(old tail) error {
 	enc.frame(kindSeal, func(b []byte, _ int64) []byte { return b })
 	if _, err := old.seg.f.WriteAt(enc.buf, old.end); err != nil {
 		if vfs.IsFull(err) {
-			s.o.Log.Warn("segment not sealed: the disk is full", "dir", s.dir, "segment", old.seg.name)
+			s.o.Logger.Warn("segment not sealed: the disk is full", "dir", s.dir, "segment", old.seg.name)
 			return nil
 		}
 		return fmt.Errorf("seal %s: %w", old.seg.name, err)
@@ -97,7 +97,7 @@ func (s *Store) removeDead() {
 		}
 		s.mu.Lock()
 		if err != nil {
-			s.o.Log.Warn("dead segment not removed", "dir", s.dir, "segment", seg.name, "error", err)
+			s.o.Logger.Warn("dead segment not removed", "dir", s.dir, "segment", seg.name, "error", err)
 			s.sweep = false
 			s.mu.Unlock()
 			return
@@ -105,7 +105,7 @@ func (s *Store) removeDead() {
 		s.dead = s.dead[1:]
 		s.mu.Unlock()
 		if err := seg.f.Close(); err != nil {
-			s.o.Log.Warn("close removed segment", "dir", s.dir, "segment", seg.name, "error", err)
+			s.o.Logger.Warn("close removed segment", "dir", s.dir, "segment", seg.name, "error", err)
 		}
 	}
 }

@@ -24,9 +24,9 @@ func TestContract(t *testing.T) {
 	for name, o := range map[string]seglog.Options{
 		"default":        {},
 		"small segments": {SegmentSize: 1000},
-		"always":         {SyncPolicy: seglog.Always},
-		"interval":       {SyncPolicy: seglog.Interval, FlushInterval: time.Millisecond},
-		"never":          {SyncPolicy: seglog.Never, SegmentSize: 5000},
+		"always":         {Sync: seglog.SyncAlways},
+		"interval":       {Sync: seglog.SyncInterval, FlushInterval: time.Millisecond},
+		"never":          {Sync: seglog.SyncNever, SegmentSize: 5000},
 	} {
 		t.Run(name, func(t *testing.T) {
 			logtest.Run(t, func(testing.TB) logtest.Open { return opener(o) })
@@ -50,7 +50,7 @@ func TestRandom(t *testing.T) {
 	for name, o := range map[string]seglog.Options{
 		"large segments": {},
 		"small segments": {SegmentSize: 2000},
-		"unsynced":       {SegmentSize: 20000, SyncPolicy: seglog.Never},
+		"unsynced":       {SegmentSize: 20000, Sync: seglog.SyncNever},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if err := logtest.Random(opener(o), s, 2000); err != nil {

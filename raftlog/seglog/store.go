@@ -26,7 +26,7 @@ type Store struct {
 	gate gate.Gate
 
 	background sync.WaitGroup
-	stop       context.CancelFunc // ends the background sync of Interval
+	stop       context.CancelFunc // ends the background sync of SyncInterval
 
 	mu      sync.RWMutex
 	groups  map[raftlog.Group]*group
@@ -142,7 +142,7 @@ func (s *Store) Size(name raftlog.Group) (size raftlog.Size, err error) {
 			SyncMax:    s.stats.syncMx,
 			Synced:     s.stats.synced,
 			Poisoned:   s.broken,
-			SyncPolicy: s.o.SyncPolicy.String(),
+			SyncPolicy: s.o.Sync.String(),
 		}
 		for _, seg := range s.segs {
 			size.LiveBytes += uint64(seg.liveBytes)

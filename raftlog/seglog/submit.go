@@ -174,7 +174,7 @@ func (s *Store) take() []*request {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n, entries, size := 0, 0, int64(0)
-	for n < len(s.queue) && (n == 0 || entries < s.o.BufferSize && size < commitBytes && s.o.SyncPolicy != Always) {
+	for n < len(s.queue) && (n == 0 || entries < s.o.BufferSize && size < commitBytes && s.o.Sync != SyncAlways) {
 		for i := range s.queue[n].ops {
 			size += s.queue[n].ops[i].batch.Size()
 		}
@@ -219,7 +219,7 @@ func (s *Store) settle(own *request, reqs []*request, err error) {
 	}
 }
 
-// flushEvery is the background sync of Interval.
+// flushEvery is the background sync of SyncInterval.
 func (s *Store) flushEvery(ctx context.Context, interval time.Duration) {
 	t := time.NewTicker(interval)
 	defer t.Stop()
