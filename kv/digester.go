@@ -1,0 +1,123 @@
+package kv
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"hash"
+)
+
+// Frozen: part of format v1. What is hashed in front of the parts of a sum.
+const (
+	sumLeaf  = 0x00
+	sumNode  = 0x01
+	sumIndex = 0x02
+	sumRoot  = 0x03
+)
+
+// maxDigestRanges is how many ranges a level may have to be kept.
+const maxDigestRanges = 4096
+
+// digester computes a digest from rows in ascending order.
+type digester struct {
+	indexes hash.Hash // the definitions
+	leaf    hash.Hash // the rows of the open leaf
+	nodes   [cutLevels]node
+	levels  [cutLevels][]DigestRange
+	lowest  int // levels below are not kept
+	rows    uint64
+	bytes   uint64
+}
+
+// node is the open range of a level.
+type node struct {
+	lo   []byte
+	rows uint64
+	h    hash.Hash // the sums of its children; unused in level 0
+}
+
+func newDigester() *digester {
+	g := &digester{indexes: started(sumIndex), leaf: started(sumLeaf)}
+	for i := range g.nodes {
+		g.nodes[i].h = started(sumNode)
+	}
+	return g
+}
+
+func started(first byte) hash.Hash {
+	h := sha256.New()
+	h.Write([]byte{first})
+	return h
+}
+
+// index adds a definition as an export writes it.
+func (g *digester) index(definition []byte) error {
+	g.indexes.Write(appendBytes(nil, definition))
+	return nil
+}
+
+// row adds a row as an export writes it.
+func (g *digester) row(x stored, encoded []byte) error {
+	if level := cutLevel(x.key); level >= 0 && g.rows > 0 {
+		g.cut(level, x.key)
+	}
+	g.leaf.Write(encoded)
+	g.nodes[0].rows++
+	g.rows++
+	g.bytes += uint64(len(x.key) + len(x.value))
+	return nil
+}
+
+// cut ends the open ranges of all levels up to level; those that follow begin
+// at key.
+func (g *digester) cut(level int, key []byte) {
+	for l := range level + 1 {
+		n := &g.nodes[l]
+		h := n.h
+		if l == 0 {
+			h = g.leaf
+		}
+		r := DigestRange{Lo: n.lo, Rows: n.rows, Sum: Sum(h.Sum(nil))}
+		h.Reset()
+		if l == 0 {
+			h.Write([]byte{sumLeaf})
+		} else {
+			h.Write([]byte{sumNode})
+		}
+		if l+1 < cutLevels {
+			g.nodes[l+1].h.Write(r.Sum[:])
+			g.nodes[l+1].rows += n.rows
+		}
+		g.keep(l, r)
+		n.lo, n.rows = bytes.Clone(key), 0
+	}
+}
+
+// keep adds a finished range, or gives up a level that has too many.
+func (g *digester) keep(level int, r DigestRange) {
+	if level < g.lowest {
+		return
+	}
+	g.levels[level] = append(g.levels[level], r)
+	if len(g.levels[level]) > maxDigestRanges && level < cutLevels-1 {
+		g.levels[level] = nil
+		g.lowest = level + 1
+	}
+}
+
+// finish returns the digest of everything added, once.
+func (g *digester) finish(m Mark) Digest {
+	if g.rows > 0 {
+		g.cut(cutLevels-1, nil)
+	}
+	d := Digest{Rows: g.rows, Bytes: g.bytes, Mark: m}
+	root := started(sumRoot)
+	root.Write(g.indexes.Sum(nil))
+	for _, r := range g.levels[cutLevels-1] {
+		root.Write(r.Sum[:])
+	}
+	d.Root = Sum(root.Sum(nil))
+	for l := g.lowest; l < cutLevels; l++ {
+		d.Levels = append(d.Levels, DigestLevel{Level: l, Ranges: g.levels[l]})
+	}
+	return d
+}

@@ -1,0 +1,267 @@
+package kv
+
+import (
+	"errors"
+	"fmt"
+	"iter"
+	"sync"
+	"time"
+
+	"github.com/trimarandb/trimaran/fault"
+)
+
+// txn is what read and write transactions have in common: a view of the
+// engine and the time at which it is looked at.
+type txn struct {
+	s    *Store
+	d    DriverTx
+	gate gate
+	end  func() error // gives everything back; called once, by who empties the closed gate
+	wall uint64       // the wall clock when the transaction began, 0 without one
+
+	readMark sync.Once // most reads need no mark, so it is read when one does
+	m        mark
+	markErr  error
+}
+
+func (t *txn) enter(verb string) error {
+	if !t.gate.enter() {
+		return fmt.Errorf("%s: transaction: %w", verb, fault.ErrClosed)
+	}
+	return nil
+}
+
+func (t *txn) leave() {
+	if t.gate.leave() {
+		_ = t.end() // the caller who closed it has been answered already
+	}
+}
+
+// close ends the transaction now, or when the last call inside it returns.
+func (t *txn) close() error {
+	if first, empty := t.gate.close(); first && empty {
+		return t.end()
+	}
+	return nil
+}
+
+func (t *txn) mark() (mark, error) {
+	t.readMark.Do(func() { t.m, t.markErr = readMark(t.d) })
+	return t.m, t.markErr
+}
+
+// now is the time by which rows are dead or alive.
+func (t *txn) now() (uint64, error) {
+	m, err := t.mark()
+	return max(m.clock, t.wall), err
+}
+
+// sees reports whether a row is alive.
+func (t *txn) sees(r row) (bool, error) {
+	if r.deadline == 0 {
+		return true, nil
+	}
+	now, err := t.now()
+	return r.alive(now), err
+}
+
+// row returns a row that is alive, or fault.ErrNotFound.
+func (t *txn) row(key []byte) (row, error) {
+	if err := t.s.checkKey(key); err != nil {
+		return row{}, err
+	}
+	b, err := t.d.Get(rowKey(key))
+	if err != nil {
+		return row{}, err
+	}
+	r, err := parseRow(b)
+	if err != nil {
+		return row{}, err
+	}
+	alive, err := t.sees(r)
+	if err == nil && !alive {
+		err = fault.ErrNotFound
+	}
+	if err != nil {
+		return row{}, err
+	}
+	return r, nil
+}
+
+// stored is a row together with its key, lent.
+type stored struct {
+	key []byte
+	raw []byte // header and value
+	row
+}
+
+// rows walks the rows of r that are alive.
+func (t *txn) rows(r Range) iter.Seq2[stored, error] {
+	return func(yield func(stored, error) bool) {
+		for p, err := range t.d.Scan(rowRange(r)) {
+			if err == nil && t.gate.closed() {
+				err = fmt.Errorf("transaction: %w", fault.ErrClosed)
+			}
+			if err != nil {
+				yield(stored{}, err)
+				return
+			}
+			x := stored{key: p.Key[1:], raw: p.Value}
+			if x.row, err = parseRow(p.Value); err != nil {
+				yield(stored{}, err)
+				return
+			}
+			alive, err := t.sees(x.row)
+			if err != nil {
+				yield(stored{}, err)
+				return
+			}
+			if alive && !yield(x, nil) {
+				return
+			}
+		}
+	}
+}
+
+// Get returns the value of key, or fault.ErrNotFound. The value is lent until
+// the end of the transaction, and in a [WriteTx] until its next write.
+func (t *txn) Get(key []byte) ([]byte, error) {
+	if err := t.enter("get"); err != nil {
+		return nil, err
+	}
+	defer t.leave()
+	r, err := t.row(key)
+	return r.value, wrap("get", err)
+}
+
+// MultiGet returns the value of each key, nil where there is none; a value of
+// no bytes is not nil. They are lent as those of Get.
+func (t *txn) MultiGet(keys [][]byte) ([][]byte, error) {
+	if err := t.enter("multi get"); err != nil {
+		return nil, err
+	}
+	defer t.leave()
+	values := make([][]byte, len(keys))
+	for i, key := range keys {
+		r, err := t.row(key)
+		if err != nil && !errors.Is(err, fault.ErrNotFound) {
+			return nil, wrap("multi get", err)
+		}
+		values[i] = r.value
+	}
+	return values, nil
+}
+
+// Has reports whether key has a value.
+func (t *txn) Has(key []byte) (bool, error) {
+	if err := t.enter("has"); err != nil {
+		return false, err
+	}
+	defer t.leave()
+	_, err := t.row(key)
+	if errors.Is(err, fault.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, wrap("has", err)
+}
+
+// Deadline returns when key ends, the zero time if never, and
+// fault.ErrNotFound if it has no value.
+func (t *txn) Deadline(key []byte) (time.Time, error) {
+	if err := t.enter("deadline"); err != nil {
+		return time.Time{}, err
+	}
+	defer t.leave()
+	r, err := t.row(key)
+	return instant(r.deadline), wrap("deadline", err)
+}
+
+// Scan walks the rows of r in order, as of the moment when the walk begins:
+// what a [WriteTx] writes from inside the loop changes nothing in it. A pair
+// is lent until the next one. An error is the last thing a walk yields.
+func (t *txn) Scan(r Range) iter.Seq2[Pair, error] {
+	return func(yield func(Pair, error) bool) {
+		if err := t.enter("scan"); err != nil {
+			yield(Pair{}, err)
+			return
+		}
+		defer t.leave()
+		for x, err := range t.rows(r) {
+			if !yield(Pair{x.key, x.value}, wrap("scan", err)) {
+				return
+			}
+		}
+	}
+}
+
+// Count counts the rows of r by walking them.
+func (t *txn) Count(r Range) (uint64, error) {
+	n := uint64(0)
+	for _, err := range t.Scan(r) {
+		if err != nil {
+			return 0, fmt.Errorf("count: %w", err)
+		}
+		n++
+	}
+	return n, nil
+}
+
+// Mark is the mark of the state that this transaction sees. In a [WriteTx] it
+// includes what the transaction has changed.
+func (t *txn) Mark() (Mark, error) {
+	if err := t.enter("mark"); err != nil {
+		return Mark{}, err
+	}
+	defer t.leave()
+	m, err := t.mark()
+	if err != nil {
+		return Mark{}, wrap("mark", err)
+	}
+	return m.public(), nil
+}
+
+// NextDeadline is the earliest deadline of all rows that are alive, the zero
+// time if none has one.
+func (t *txn) NextDeadline() (time.Time, error) {
+	if err := t.enter("next deadline"); err != nil {
+		return time.Time{}, err
+	}
+	defer t.leave()
+	now, err := t.now()
+	if err != nil {
+		return time.Time{}, wrap("next deadline", err)
+	}
+	for p, err := range t.d.Scan(Range{Lo: deadlineKey(now+1, nil), Hi: []byte{spaceDeadline + 1}}) {
+		if err != nil {
+			return time.Time{}, wrap("next deadline", err)
+		}
+		deadline, _, err := parseDeadlineKey(p.Key)
+		return instant(deadline), wrap("next deadline", err)
+	}
+	return time.Time{}, nil
+}
+
+// Indexes lists the indexes in the order of their names.
+func (t *txn) Indexes() ([]IndexInfo, error) {
+	if err := t.enter("indexes"); err != nil {
+		return nil, err
+	}
+	defer t.leave()
+	c, err := readCatalog(t.d)
+	if err != nil {
+		return nil, wrap("indexes", err)
+	}
+	list := make([]IndexInfo, len(c))
+	for i, x := range c {
+		list[i] = IndexInfo{Index: x.Index, Built: x.ready}
+	}
+	return list, nil
+}
+
+// wrap adds the verb, except to the one error that is an answer.
+func wrap(verb string, err error) error {
+	if err == nil || err == fault.ErrNotFound { //nolint:errorlint // only the bare value needs no context
+		return err
+	}
+	return fmt.Errorf("%s: %w", verb, err)
+}
