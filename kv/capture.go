@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"sync"
 	"sync/atomic"
 
 	"github.com/trimarandb/trimaran/fault"
@@ -18,7 +17,6 @@ type Capture struct {
 	t       *ReadTx
 	mark    mark // its clock is the one by which rows are alive
 	summary atomic.Pointer[Summary]
-	release sync.Once
 }
 
 // Summary says what an export contains.
@@ -117,7 +115,7 @@ func (c *Capture) export(ctx context.Context, w io.Writer) (int64, error) {
 // walker is shown a state in the order of an export and encoded as there.
 type walker interface {
 	index(definition []byte) error
-	row(x stored, encoded []byte) error
+	row(x *stored, encoded []byte) error
 }
 
 func (c *Capture) walk(ctx context.Context, r Range, w walker) error {

@@ -61,7 +61,7 @@ func readCatalog(d DriverTx) (catalog, error) {
 
 func (c catalog) resolve(list []Extractor) (err error) {
 	for _, x := range c {
-		if x.extract, err = x.Index.resolve(list); err != nil {
+		if x.extract, err = x.resolve(list); err != nil {
 			return err
 		}
 	}

@@ -14,9 +14,6 @@ const (
 	sumRoot  = 0x03
 )
 
-// maxDigestRanges is how many ranges a level may have to be kept.
-const maxDigestRanges = 4096
-
 // digester computes a digest from rows in ascending order.
 type digester struct {
 	indexes hash.Hash // the definitions
@@ -24,6 +21,7 @@ type digester struct {
 	nodes   [cutLevels]node
 	levels  [cutLevels][]DigestRange
 	lowest  int // levels below are not kept
+	most    int // how many ranges a level may have to be kept
 	rows    uint64
 	bytes   uint64
 }
@@ -36,7 +34,7 @@ type node struct {
 }
 
 func newDigester() *digester {
-	g := &digester{indexes: started(sumIndex), leaf: started(sumLeaf)}
+	g := &digester{indexes: started(sumIndex), leaf: started(sumLeaf), most: 4096}
 	for i := range g.nodes {
 		g.nodes[i].h = started(sumNode)
 	}
@@ -56,7 +54,7 @@ func (g *digester) index(definition []byte) error {
 }
 
 // row adds a row as an export writes it.
-func (g *digester) row(x stored, encoded []byte) error {
+func (g *digester) row(x *stored, encoded []byte) error {
 	if level := cutLevel(x.key); level >= 0 && g.rows > 0 {
 		g.cut(level, x.key)
 	}
@@ -98,7 +96,7 @@ func (g *digester) keep(level int, r DigestRange) {
 		return
 	}
 	g.levels[level] = append(g.levels[level], r)
-	if len(g.levels[level]) > maxDigestRanges && level < cutLevels-1 {
+	if len(g.levels[level]) > g.most && level < cutLevels-1 {
 		g.levels[level] = nil
 		g.lowest = level + 1
 	}

@@ -48,7 +48,7 @@ type Driver interface {
 
 // DriverTx is one transaction of an engine. Keys and values passed in belong
 // to the caller again when the call returns. Keys are never empty; they may
-// be 256 KiB long. Values may be empty.
+// be 80 KiB long. Values may be empty.
 type DriverTx interface {
 	// Get returns the value of key as this transaction sees it, its own writes
 	// included, and fault.ErrNotFound if there is none. The value is lent until

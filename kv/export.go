@@ -18,7 +18,7 @@ func (e *exporter) index(definition []byte) error {
 	return e.out.Write(frameIndex, definition)
 }
 
-func (e *exporter) row(x stored, encoded []byte) error {
+func (e *exporter) row(x *stored, encoded []byte) error {
 	if cutBefore(len(e.rows), x.key) {
 		if err := e.flush(); err != nil {
 			return err

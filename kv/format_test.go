@@ -162,3 +162,36 @@ func TestCutsAreSpread(t *testing.T) {
 		}
 	}
 }
+
+// A digest gives up its lowest levels when they grow, and keeps its root.
+func TestADigestKeepsFewRanges(t *testing.T) {
+	digest := func(most, changed int) Digest {
+		g := newDigester()
+		g.most = most
+		for i := range 20_000 {
+			key, value := fmt.Appendf(nil, "%06d", i), []byte("v")
+			if i == changed {
+				value = []byte("w")
+			}
+			raw := appendRow(nil, row{value: value})
+			if err := g.row(&stored{key: key, raw: raw, row: row{value: value}}, appendStreamRow(nil, key, raw)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return g.finish(Mark{})
+	}
+	all, few, other := digest(1<<20, -1), digest(10, -1), digest(10, 12_345)
+	if all.Root != few.Root || all.Levels[0].Level != 0 || few.Levels[0].Level == 0 || len(few.Levels[0].Ranges) > 10 {
+		t.Errorf("digest of few ranges = %v with levels from %d, want %v", few, few.Levels[0].Level, all)
+	}
+	if r, differs := all.FirstDifference(few); differs {
+		t.Errorf("FirstDifference of equal states = %q to %q", r.Lo, r.Hi)
+	}
+	r, differs := all.FirstDifference(other)
+	if !differs || string(r.Lo) > "012345" || len(r.Hi) > 0 && string(r.Hi) <= "012345" {
+		t.Errorf("FirstDifference = %q to %q, %v, want one around 012345", r.Lo, r.Hi, differs)
+	}
+	if all.String() == other.String() {
+		t.Error("states that differ have one digest")
+	}
+}

@@ -85,7 +85,7 @@ func (s *Store) Import(ctx context.Context, r io.Reader, o *ImportOptions) (Summ
 	if err != nil {
 		return Summary{}, err
 	}
-	defer p.Abort()
+	defer func() { _ = p.Abort() }() // what failed before counts
 	sum, err := p.Load(ctx, r, o)
 	if err == nil {
 		err = p.Switch(ctx)

@@ -127,7 +127,7 @@ func (im *importer) index(payload []byte) error {
 	if n := len(im.indexes); n == maxDefinitions || n > 0 && im.indexes[n-1].Name >= x.Name {
 		return im.damage("index %q is out of order", x.Name)
 	}
-	if x.extract, err = x.Index.resolve(im.s.o.Extractors); err != nil {
+	if x.extract, err = x.resolve(im.s.o.Extractors); err != nil {
 		return err
 	}
 	x.id = uint32(len(im.indexes) + 1)
@@ -154,10 +154,10 @@ func (im *importer) rows(payload []byte) error {
 		if err := im.s.checkPair(x.key, x.value); err != nil {
 			return err
 		}
-		if err := im.row(x); err != nil {
+		if err := im.row(&x); err != nil {
 			return err
 		}
-		if err := im.sums.row(x, encoded); err != nil {
+		if err := im.sums.row(&x, encoded); err != nil {
 			return err
 		}
 		size += len(encoded)
@@ -172,7 +172,7 @@ func (im *importer) rows(payload []byte) error {
 }
 
 // row puts a row, its place in the queue and its index entries.
-func (im *importer) row(x stored) error {
+func (im *importer) row(x *stored) error {
 	if err := im.gen.Put(rowKey(x.key), x.raw); err != nil {
 		return err
 	}

@@ -146,16 +146,24 @@ func (s *Store) Deadline(ctx context.Context, key []byte) (end time.Time, err er
 func (s *Store) Scan(ctx context.Context, r Range) iter.Seq2[Pair, error] {
 	return func(yield func(Pair, error) bool) {
 		t, err := s.BeginRead(ctx)
+		if err == nil {
+			err = t.enter("scan")
+		}
 		if err != nil {
 			yield(Pair{}, err)
 			return
 		}
 		defer t.Close()
-		for p, err := range t.Scan(r) {
+		defer t.leave()
+		for x, err := range t.rows(r) {
 			if err == nil {
-				err = wrap("scan", ctx.Err())
+				err = ctx.Err()
 			}
-			if !yield(p, err) || err != nil {
+			if err != nil {
+				yield(Pair{}, wrap("scan", err))
+				return
+			}
+			if !yield(Pair{x.key, x.value}, nil) {
 				return
 			}
 		}

@@ -64,8 +64,7 @@ func TestDamageIsNoticed(t *testing.T) {
 	}
 	raw(t, e, []byte("\x01a"), []byte{0x77})
 	_, err := s.Get(t.Context(), []byte("a"))
-	var c *fault.Corruption
-	if !errors.As(err, &c) {
+	if _, ok := errors.AsType[*fault.Corruption](err); !ok {
 		t.Errorf("Get of a damaged row = %v, want corruption", err)
 	}
 	_, count := s.Count(t.Context(), kv.Range{})

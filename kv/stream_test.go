@@ -79,7 +79,7 @@ func pieces(t testing.TB, stream []byte) []piece {
 	r := frame.NewReader(bytes.NewReader(stream), streamSeed, 1<<30)
 	for {
 		kind, payload, err := r.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return list
 		}
 		if err != nil {

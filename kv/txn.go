@@ -95,28 +95,35 @@ type stored struct {
 	row
 }
 
-// rows walks the rows of r that are alive.
-func (t *txn) rows(r Range) iter.Seq2[stored, error] {
-	return func(yield func(stored, error) bool) {
+// rows walks the rows of r that are alive. The row is lent until the next one,
+// and nil beside an error.
+func (t *txn) rows(r Range) iter.Seq2[*stored, error] {
+	return func(yield func(*stored, error) bool) {
+		var x stored
 		for p, err := range t.d.Scan(rowRange(r)) {
 			if err == nil && t.gate.closed() {
 				err = fmt.Errorf("transaction: %w", fault.ErrClosed)
 			}
 			if err != nil {
-				yield(stored{}, err)
+				yield(nil, err)
 				return
 			}
-			x := stored{key: p.Key[1:], raw: p.Value}
+			x.key, x.raw = p.Key[1:], p.Value
 			if x.row, err = parseRow(p.Value); err != nil {
-				yield(stored{}, err)
+				yield(nil, err)
 				return
 			}
-			alive, err := t.sees(x.row)
-			if err != nil {
-				yield(stored{}, err)
-				return
+			if x.deadline != 0 {
+				alive, err := t.sees(x.row)
+				if err != nil {
+					yield(nil, err)
+					return
+				}
+				if !alive {
+					continue
+				}
 			}
-			if alive && !yield(x, nil) {
+			if !yield(&x, nil) {
 				return
 			}
 		}
@@ -187,7 +194,11 @@ func (t *txn) Scan(r Range) iter.Seq2[Pair, error] {
 		}
 		defer t.leave()
 		for x, err := range t.rows(r) {
-			if !yield(Pair{x.key, x.value}, wrap("scan", err)) {
+			if err != nil {
+				yield(Pair{}, wrap("scan", err))
+				return
+			}
+			if !yield(Pair{x.key, x.value}, nil) {
 				return
 			}
 		}

@@ -131,7 +131,7 @@ func (s *Store) update(ctx context.Context, fn func(*WriteTx) error) error {
 	if err != nil {
 		return err
 	}
-	defer t.close()
+	defer func() { _ = t.close() }() // what failed before counts
 	if err := fn(t); err != nil {
 		return err
 	}

@@ -88,6 +88,7 @@ func (w *writer) set(key []byte, r row) error {
 	w.timed = w.timed || r.deadline != 0
 	var old row
 	var before [][]byte
+	indexed := false
 	if w.tracked() {
 		var found bool
 		var err error
@@ -95,10 +96,13 @@ func (w *writer) set(key []byte, r row) error {
 			return err
 		}
 		if found {
+			if indexed, err = w.sees(old); err != nil {
+				return w.broken(err)
+			}
 			before = w.entriesOf(key, old)
 		}
 	}
-	if err := w.exchange(before, w.entriesOf(key, r)); err != nil {
+	if err := w.exchange(before, w.entriesOf(key, r), indexed); err != nil {
 		return err
 	}
 	if old.deadline != r.deadline {
@@ -111,8 +115,10 @@ func (w *writer) set(key []byte, r row) error {
 	return w.put(rowKey(key), appendRow(b, r))
 }
 
-// exchange replaces the index entries of a row. Either list may be nil.
-func (w *writer) exchange(before, after [][]byte) error {
+// exchange replaces the index entries of a row. Either list may be nil. With
+// indexed, the row was alive before and so is in every index that is built; one
+// that was dead while an index was built is not.
+func (w *writer) exchange(before, after [][]byte, indexed bool) error {
 	for i := range max(len(before), len(after)) {
 		var was, is []byte
 		if before != nil {
@@ -122,8 +128,7 @@ func (w *writer) exchange(before, after [][]byte) error {
 			is = after[i]
 		}
 		if bytes.Equal(was, is) {
-			// The entry may be missing all the same while the index is built.
-			if is == nil || w.indexes[i].ready {
+			if is == nil || indexed && w.indexes[i].ready {
 				continue
 			}
 			was = nil
@@ -158,7 +163,7 @@ func (w *writer) requeue(key []byte, was, is uint64) error {
 // remove deletes a row that is there, dead or alive, and all that belongs to
 // it. The value of old may be gone after the first write.
 func (w *writer) remove(key []byte, old row) error {
-	if err := w.exchange(w.entriesOf(key, old), nil); err != nil {
+	if err := w.exchange(w.entriesOf(key, old), nil, false); err != nil {
 		return err
 	}
 	if err := w.requeue(key, old.deadline, 0); err != nil {

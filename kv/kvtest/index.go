@@ -36,6 +36,7 @@ func indexCases() []Case {
 		with("index/declare", "a bad index, a taken name and a missing index are told apart", indexDeclare),
 		with("index/drop", "a dropped index leaves nothing for the next of its name", indexDrop),
 		with("index/dead", "a query hides dead rows", indexDead),
+		with("index/dead-again", "a row that was dead while an index was built is in it when it comes back", indexDeadAgain),
 		with("index/own-writes", "a query inside a transaction sees its writes", indexOwnWrites),
 	}
 }
@@ -262,6 +263,19 @@ func indexDead(p *probe) {
 	p.advance(t0.Add(time.Second))
 	p.query(kv.Query{Index: "x", Limit: 2}, "b c")
 	p.query(kv.Query{Index: "x", Exact: []byte("1")}, "")
+}
+
+func indexDeadAgain(p *probe) {
+	t0 := epoch()
+	p.advance(t0)
+	p.until("a", "1", t0.Add(time.Second))
+	p.put("b", "2")
+	p.advance(t0.Add(time.Second))
+	p.index(kv.Index{Name: "x", Bytes: &kv.ByteRange{Len: 1}})
+	p.put("a", "1")
+	p.query(kv.Query{Index: "x"}, "a b")
+	p.ok("Delete", p.s.Delete(p.ctx, []byte("a")))
+	p.query(kv.Query{Index: "x"}, "b")
 }
 
 func indexOwnWrites(p *probe) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/trimarandb/trimaran/fault"
 	"github.com/trimarandb/trimaran/kv"
@@ -128,7 +129,8 @@ func callbackFails(p *probe) {
 	if err := recovered(func() {
 		_ = p.s.Update(p.ctx, func(t *kv.WriteTx) error {
 			p.ok("Put", t.Put([]byte("a"), []byte("3")))
-			for range t.Scan(kv.Range{}) {
+			for _, err := range t.Scan(kv.Range{}) {
+				p.ok("Scan", err)
 				panic("in the loop")
 			}
 			return nil
@@ -174,15 +176,15 @@ func stableWalk(p *probe) {
 	p.put("a", "1", "c", "3")
 	p.update(func(t *kv.WriteTx) error {
 		p.ok("Put", t.Put([]byte("b"), []byte("2")))
-		seen := ""
+		var seen []string
 		for pair, err := range t.Scan(kv.Range{}) {
 			p.ok("Scan", err)
-			seen += string(pair.Key) + string(pair.Value)
+			seen = append(seen, string(pair.Key)+string(pair.Value))
 			p.ok("Delete", t.Delete(pair.Key))
 			p.ok("Put", t.Put(append([]byte("z"), pair.Key...), pair.Value))
 			p.ok("Put", t.Put([]byte("c"), []byte("later")))
 		}
-		same(p, "walk that writes", seen, "a1b2c3")
+		same(p, "walk that writes", strings.Join(seen, " "), "a1 b2 c3")
 		return nil
 	})
 	p.scan(kv.Range{}, "c za zb zc")
@@ -274,6 +276,10 @@ func bind(p *probe) {
 	m, err := p.s.Mark(ctx)
 	p.ok("Mark", err)
 	same(p, "membership index", m.MembershipIndex, 3)
+	if i, err := a.BeginImport(ctx); !errors.Is(err, fault.ErrUnsupported) {
+		p.ok("Applier.BeginImport", err)
+		p.ok("Abort", i.Abort())
+	}
 }
 
 func closeStore(p *probe) {

@@ -155,8 +155,8 @@ func BenchmarkStore(b *testing.B) {
 			b.Fatal(err)
 		}
 		b.Run("get/"+name, func(b *testing.B) { benchGet(b, db, s, direct, rows) })
-		b.Run("scan1000/"+name, func(b *testing.B) { benchScan(b, db, s, direct) })
-		b.Run("batch1000/"+name, func(b *testing.B) { benchBatch(b, db, s, direct) })
+		b.Run("scan/"+name, func(b *testing.B) { benchScan(b, db, s, direct) })
+		b.Run("batch/"+name, func(b *testing.B) { benchBatch(b, db, s, direct) })
 	}
 }
 
@@ -194,7 +194,10 @@ func benchScan(b *testing.B, db *memkv.DB, s *kv.Store, direct bool) {
 			}
 			seq = tx.Scan(kv.Range{Lo: []byte("\x01key")})
 		}
-		for range seq {
+		for _, err := range seq {
+			if err != nil {
+				b.Fatal(err)
+			}
 			if n++; n == 1000 {
 				break
 			}
