@@ -24,7 +24,7 @@ type ImportOptions struct {
 type PendingImport struct {
 	s     *Store
 	mu    sync.Mutex
-	gen   Ingester // nil once switched or aborted
+	gen   Ingester
 	stage stage
 	im    *importer
 }
@@ -60,20 +60,33 @@ func (s *Store) beginImport(ctx context.Context) (*PendingImport, error) {
 	if err := s.sync.poisoned(); err != nil {
 		return nil, wrap("begin import", err)
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.gate.closed() {
-		return nil, fmt.Errorf("begin import: store: %w", fault.ErrClosed)
-	}
-	if s.pending != nil {
-		return nil, fmt.Errorf("begin import: another one is pending: %w", fault.ErrConflict)
+	p := &PendingImport{s: s}
+	p.mu.Lock() // a Close that finds p waits for its generation
+	defer p.mu.Unlock()
+	if err := s.reserve(p); err != nil {
+		return nil, wrap("begin import", err)
 	}
 	gen, err := gens.Fresh(ctx)
 	if err != nil {
+		p.drop()
 		return nil, wrap("begin import", err)
 	}
-	s.pending = &PendingImport{s: s, gen: gen}
-	return s.pending, nil
+	p.gen = gen
+	return p, nil
+}
+
+// reserve makes p the one import that is pending.
+func (s *Store) reserve(p *PendingImport) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.gate.closed():
+		return fmt.Errorf("store: %w", fault.ErrClosed)
+	case s.pending != nil:
+		return fmt.Errorf("another one is pending: %w", fault.ErrConflict)
+	}
+	s.pending = p
+	return nil
 }
 
 // Import replaces the whole state, except the identity, by the export in r,
