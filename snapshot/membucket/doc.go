@@ -1,0 +1,3 @@
+// Package membucket keeps snapshots in memory. Nothing survives the process:
+// [Bucket.Volatile] says so.
+package membucket
