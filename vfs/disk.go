@@ -72,10 +72,18 @@ func (d disk) Mkdir(name string) error {
 }
 
 func (d disk) Rename(from, to string) error {
-	if err := checkRename(from, to); err != nil {
+	if err := checkPair("rename", from, to); err != nil {
 		return err
 	}
 	return d.root.Rename(from, to)
+}
+
+// Link gives a file a second name: [Linker].
+func (d disk) Link(from, to string) error {
+	if err := checkPair("link", from, to); err != nil {
+		return err
+	}
+	return d.root.Link(from, to)
 }
 
 func (d disk) Remove(name string) error {
@@ -181,6 +189,8 @@ func (f diskFile) Size() (int64, error) {
 }
 
 func (f diskFile) SyncData() error { return syncData(f.File) }
+
+func (f diskFile) Hint(h Hint, off, n int64) error { return hint(f.File, h, off, n) }
 
 // onFD runs call on f's descriptor, again while a signal interrupts it. The
 // descriptor cannot be closed, and its number given to another file, meanwhile.

@@ -2,6 +2,7 @@ package vfs_test
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"io/fs"
 	"math"
@@ -173,4 +174,27 @@ func readersAndWriter(t *testing.T, fsys vfs.FS) {
 	readers.Wait()
 	ok(t, w.Close())
 	ok(t, r.Close())
+}
+
+func hints(t *testing.T, fsys vfs.FS) {
+	f := create(t, fsys, "f")
+	_, err := f.WriteAt([]byte("content"), 0)
+	ok(t, err)
+	for _, h := range []vfs.Hint{vfs.HintReserve, vfs.HintWriteBack, vfs.HintPrefetch, 99} {
+		hinter, can := f.(vfs.Hinter)
+		if !can {
+			break
+		}
+		if err := hinter.Hint(h, 4, 1<<16); err != nil && !errors.Is(err, errors.ErrUnsupported) {
+			t.Errorf("Hint(%d) = %v, want nil or unsupported", h, err)
+		}
+		size, err := f.Size()
+		ok(t, err)
+		same(t, "size", size, 7)
+	}
+	ok(t, f.Close())
+	same(t, "content", read(t, fsys, "f"), "content")
+	if hinter, can := f.(vfs.Hinter); can {
+		fails(t, hinter.Hint(vfs.HintReserve, 0, 1))
+	}
 }

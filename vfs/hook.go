@@ -1,6 +1,7 @@
 package vfs
 
 import (
+	"errors"
 	"io"
 	"path"
 )
@@ -8,8 +9,8 @@ import (
 // Op is one call that can fail or take effect: what Hook shows to its
 // function before the call happens.
 type Op struct {
-	Kind string // "create", "open", "openwrite", "mkdir", "rename", "remove", "list", "stat", "syncdir", "lock", "read", "write", "truncate", "sync", "syncdata"
-	Name string // from the root of the hooked tree; the old name of a rename
+	Kind string // "create", "open", "openwrite", "mkdir", "rename", "link", "remove", "list", "stat", "syncdir", "lock", "read", "write", "truncate", "sync", "syncdata"
+	Name string // from the root of the hooked tree; the old name of a rename or link
 	Off  int64  // of a read or write; the size of a truncate
 	Len  int    // of a read or write
 }
@@ -61,6 +62,13 @@ func (h hooked) Rename(from, to string) error {
 		return err
 	}
 	return h.fs.Rename(from, to)
+}
+
+func (h hooked) Link(from, to string) error {
+	if err := h.ask("link", from); err != nil {
+		return err
+	}
+	return Link(h.fs, from, to)
 }
 
 func (h hooked) Remove(name string) error {
@@ -148,4 +156,11 @@ func (f hookedFile) SyncData() error {
 		return err
 	}
 	return f.File.SyncData()
+}
+
+func (f hookedFile) Hint(h Hint, off, n int64) error {
+	if inner, ok := f.File.(Hinter); ok {
+		return inner.Hint(h, off, n)
+	}
+	return fail("hint", f.name, errors.ErrUnsupported)
 }

@@ -105,6 +105,17 @@ func (n *node) rename(from, to string) error {
 	return nil
 }
 
+func (n *node) link(from, to string) error {
+	src, err := n.find(from)
+	switch {
+	case err != nil:
+		return err
+	case src.isDir():
+		return fs.ErrPermission
+	}
+	return n.put(to, src)
+}
+
 func (n *node) remove(name string) error {
 	up, err := n.findDir(path.Dir(name))
 	if err != nil {
@@ -202,11 +213,22 @@ func (m *mem) Remove(name string) error {
 }
 
 func (m *mem) Rename(from, to string) error {
-	if err := checkRename(from, to); err != nil {
+	if err := checkPair("rename", from, to); err != nil {
 		return err
 	}
 	if err := m.locking(func() error { return m.root.rename(from, to) }); err != nil {
 		return &os.LinkError{Op: "rename", Old: from, New: to, Err: err}
+	}
+	return nil
+}
+
+// Link gives a file a second name: [Linker].
+func (m *mem) Link(from, to string) error {
+	if err := checkPair("link", from, to); err != nil {
+		return err
+	}
+	if err := m.locking(func() error { return m.root.link(from, to) }); err != nil {
+		return &os.LinkError{Op: "link", Old: from, New: to, Err: err}
 	}
 	return nil
 }

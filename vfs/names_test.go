@@ -15,6 +15,7 @@ func finders(fsys vfs.FS, name string) map[string]error {
 	errs := map[string]error{
 		"Remove":      fsys.Remove(name),
 		"Rename from": fsys.Rename(name, "to"),
+		"Link from":   vfs.Link(fsys, name, "to"),
 		"SyncDir":     fsys.SyncDir(name),
 	}
 	_, errs["Open"] = fsys.Open(name)
@@ -29,6 +30,7 @@ func makers(fsys vfs.FS, name string) map[string]error {
 	errs := map[string]error{
 		"Mkdir":     fsys.Mkdir(name),
 		"Rename to": fsys.Rename("from", name),
+		"Link to":   vfs.Link(fsys, "from", name),
 	}
 	_, errs["Create"] = fsys.Create(name)
 	_, errs["Lock"] = fsys.Lock(name)
@@ -136,6 +138,25 @@ func renameDir(t *testing.T, fsys vfs.FS) {
 	ok(t, fsys.Rename("a", "b/c"))
 	same(t, "entries", names(t, fsys, "."), []string{"ab", "b"})
 	same(t, "content", read(t, fsys, "b/c/deep/file"), "content")
+}
+
+func link(t *testing.T, fsys vfs.FS) {
+	write(t, fsys, "a", "old")
+	write(t, fsys, "taken", "taken")
+	ok(t, fsys.Mkdir("dir"))
+	is(t, vfs.Link(fsys, "a", "taken"), fs.ErrExist)
+	is(t, vfs.Link(fsys, "a", "dir"), fs.ErrExist)
+	is(t, vfs.Link(fsys, "a", "a"), fs.ErrExist)
+	is(t, vfs.Link(fsys, "dir", "dir2"), fs.ErrPermission)
+	ok(t, vfs.Link(fsys, "a", "dir/b"))
+	f, err := fsys.OpenWrite("a")
+	ok(t, err)
+	_, err = f.WriteAt([]byte("new"), 0)
+	ok(t, errors.Join(err, f.Close()))
+	same(t, "content under the second name", read(t, fsys, "dir/b"), "new")
+	ok(t, fsys.Remove("a"))
+	same(t, "content after removing the first name", read(t, fsys, "dir/b"), "new")
+	same(t, "entries", names(t, fsys, "."), []string{"dir", "taken"})
 }
 
 func remove(t *testing.T, fsys vfs.FS) {

@@ -255,10 +255,10 @@ func TestHookNamesEverythingFromItsRoot(t *testing.T) {
 		{Kind: "read", Name: "d/e/f", Off: 6, Len: 2}, {Kind: "truncate", Name: "d/e/f", Off: 4},
 		{Kind: "syncdata", Name: "d/e/f"}, {Kind: "sync", Name: "d/e/f"},
 
-		{Kind: "remove", Name: "d/no"}, {Kind: "rename", Name: "d/no"}, {Kind: "syncdir", Name: "d/no"}, {Kind: "open", Name: "d/no"},
+		{Kind: "remove", Name: "d/no"}, {Kind: "rename", Name: "d/no"}, {Kind: "link", Name: "d/no"}, {Kind: "syncdir", Name: "d/no"}, {Kind: "open", Name: "d/no"},
 		{Kind: "openwrite", Name: "d/no"}, {Kind: "list", Name: "d/no"}, {Kind: "stat", Name: "d/no"},
 
-		{Kind: "mkdir", Name: "d/new"}, {Kind: "rename", Name: "d/from"}, {Kind: "create", Name: "d/new"}, {Kind: "lock", Name: "d/new"},
+		{Kind: "mkdir", Name: "d/new"}, {Kind: "rename", Name: "d/from"}, {Kind: "link", Name: "d/from"}, {Kind: "create", Name: "d/new"}, {Kind: "lock", Name: "d/new"},
 	})
 }
 
@@ -279,4 +279,22 @@ func TestHookRefuses(t *testing.T) {
 	}
 	same(t, "entries", names(t, fsys, "."), []string{"dir", "file"})
 	same(t, "content", read(t, fsys, "file"), "content")
+}
+
+// plain is an FS without abilities.
+type plain struct{ vfs.FS }
+
+func TestLinkNeedsTheAbility(t *testing.T) {
+	for name, fsys := range map[string]vfs.FS{"plain": plain{vfs.NewMem()}, "hook": vfs.Hook(plain{vfs.NewMem()}, nothing)} {
+		t.Run(name, func(t *testing.T) {
+			write(t, fsys, "a", "")
+			err := vfs.Link(fsys, "a", "b")
+			is(t, err, errors.ErrUnsupported)
+			var link *os.LinkError
+			if !errors.As(err, &link) || link.Old != "a" || link.New != "b" {
+				t.Errorf("Link = %#v, want a LinkError from a to b", err)
+			}
+			same(t, "entries", names(t, fsys, "."), []string{"a"})
+		})
+	}
 }

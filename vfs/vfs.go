@@ -111,9 +111,10 @@ func checkEntry(op, name string) error {
 	return checkName(op, name)
 }
 
-func checkRename(from, to string) error {
-	if checkEntry("rename", from) != nil || checkEntry("rename", to) != nil {
-		return &os.LinkError{Op: "rename", Old: from, New: to, Err: ErrName}
+// checkPair is checkEntry for both names of a rename or link.
+func checkPair(op, from, to string) error {
+	if checkEntry(op, from) != nil || checkEntry(op, to) != nil {
+		return &os.LinkError{Op: op, Old: from, New: to, Err: ErrName}
 	}
 	return nil
 }

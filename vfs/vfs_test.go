@@ -63,6 +63,8 @@ var cases = []struct {
 	{"an open file outlives its name", removedWhileOpen},
 	{"rename replaces a file, never a directory", rename},
 	{"rename takes a directory with all that is in it", renameDir},
+	{"a link is a second name for the same bytes", link},
+	{"hints change nothing", hints},
 	{"only what is empty can be removed", remove},
 	{"list is ordered and complete", list},
 	{"sub sees one directory and nothing above", sub},
