@@ -9,8 +9,9 @@ import (
 // share a sync. All methods may be called by several goroutines. Package
 // logtest checks what is said here; a driver is done when logtest.Run passes.
 //
-// The front has run Batch.Validate before Submit. The driver runs Shape.Check
-// where it fixes the order of batches, for only there is the answer certain.
+// Batches have passed Batch.Validate, from the front or from the driver itself.
+// The driver runs Shape.Check where it fixes the order of batches, for only
+// there is the answer certain.
 type Driver interface {
 	// Submit writes all batches or none, after everything submitted before; no
 	// group may appear twice. With done nil it returns when the write is
@@ -20,7 +21,8 @@ type Driver interface {
 	// not called. The batches' memory is the driver's until then. done may read
 	// and submit with a done of its own; it must not wait for a write.
 	//
-	// A refused batch changes nothing. Errors to expect: what Shape.Check
+	// What is refused, Submit refuses itself, and it changes nothing. A write
+	// that fails later takes those queued behind it along. Errors to expect: what Shape.Check
 	// reports, fault.ErrFull (nothing changed, try again with room),
 	// fault.ErrPoisoned, fault.ErrClosed.
 	Submit(batches []GroupBatch, done func(error)) error

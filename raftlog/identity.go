@@ -14,6 +14,16 @@ type Identity = ident.Identity
 // identityKey is the stable key that holds the identity. Frozen.
 const identityKey = "trimaran/identity"
 
+// CheckKeys refuses stable keys that are not the caller's to set.
+func (b *Batch) CheckKeys() error {
+	for _, kv := range b.Stable {
+		if kv.Key == identityKey {
+			return fmt.Errorf("stable key %q: set by SetIdentity only: %w", kv.Key, fault.ErrInvalid)
+		}
+	}
+	return nil
+}
+
 // Identity returns what SetIdentity stored; zero if nothing was.
 func (l *Log) Identity() Identity {
 	l.idMu.Lock()

@@ -76,7 +76,8 @@ func (l *Log) Write(b Batch) error {
 // WriteAsync queues one batch and returns; done is called once with what Write
 // would have returned. Batches take effect, and their done functions are
 // called, in the order of the calls. Until then the batch's memory belongs to
-// the log. WriteAsync blocks only while Options.MaxPending bytes are under
+// the log. A batch that fails takes those queued behind it along; a caller that
+// writes on must first have looked at what done said. WriteAsync blocks only while Options.MaxPending bytes are under
 // way. After an error from WriteAsync itself done is not called. done must not
 // wait on the log: it may read, and may not write or close.
 func (l *Log) WriteAsync(b Batch, done func(error)) error {
@@ -108,10 +109,8 @@ func (l *Log) WriteAsync(b Batch, done func(error)) error {
 }
 
 func (l *Log) check(b *Batch) error {
-	for _, kv := range b.Stable {
-		if kv.Key == identityKey {
-			return fmt.Errorf("stable key %q: set by SetIdentity only: %w", kv.Key, fault.ErrInvalid)
-		}
+	if err := b.CheckKeys(); err != nil {
+		return err
 	}
 	return b.Validate(l.o.MaxEntrySize)
 }

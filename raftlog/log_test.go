@@ -194,3 +194,32 @@ func TestKindNames(t *testing.T) {
 		}
 	}
 }
+
+// Arena reuses what it handed out, and leaves alone what the caller put behind
+// it.
+func TestArenaLeavesCallersBytesAlone(t *testing.T) {
+	l := newLog(t, memory(t), nil)
+	if err := l.Append(entries(1, 4)...); err != nil {
+		t.Fatal(err)
+	}
+	buf, err := l.ReadRange(nil, 1, 2, 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mine := []byte("mine")
+	for len(buf) < cap(buf) {
+		buf = append(buf, raftlog.Entry{Index: 9, Data: mine})
+	}
+	again, err := l.ReadRange(buf, 1, 2, 1000)
+	if err != nil || string(mine) != "mine" {
+		t.Errorf("ReadRange wrote %q over the caller's bytes, %v", mine, err)
+	}
+	allocs := testing.AllocsPerRun(100, func() {
+		if again, err = l.ReadRange(again, 1, 4, 1000); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if allocs > 1 {
+		t.Errorf("%g allocations to read into used memory", allocs)
+	}
+}

@@ -3,12 +3,17 @@ package raftlog
 import (
 	"fmt"
 	"iter"
+
+	"github.com/trimarandb/trimaran/fault"
 )
 
 // Entry returns one entry, in memory of its own. An entry at or below the base
 // is fault.ErrCompacted, one after the last fault.ErrNotFound, a damaged one
 // *fault.Corruption; none of them is ever reported as another.
 func (l *Log) Entry(index uint64) (Entry, error) {
+	if index > MaxIndex {
+		return Entry{}, fmt.Errorf("read %d: no log reaches it: %w", index, fault.ErrNotFound)
+	}
 	entries, err := l.ReadRange(nil, index, index+1, 0)
 	if err != nil {
 		return Entry{}, err

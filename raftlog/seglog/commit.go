@@ -3,6 +3,7 @@ package seglog
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/trimarandb/trimaran/fault"
 	"github.com/trimarandb/trimaran/vfs"
@@ -29,9 +30,22 @@ func (s *Store) commit(reqs []*request) error {
 	return s.explain(err)
 }
 
+// full reports that the next write belongs into the next segment: the frames
+// since the checkpoint fill it, or weigh as much as the checkpoint, if that is
+// more.
+func (s *Store) full() bool {
+	return s.tail.end-s.tail.head >= max(s.o.SegmentSize, s.tail.head)
+}
+
 func (s *Store) mustSync(reqs []*request) bool {
 	if s.o.Sync == SyncBatch || s.o.Sync == SyncAlways {
 		return true
+	}
+	s.mu.RLock()
+	dead := len(s.segs) > 1 && s.segs[0].live == 0
+	s.mu.RUnlock()
+	if dead {
+		return true // it may go once what made it dead is durable
 	}
 	for _, r := range reqs {
 		if r.sync {
@@ -44,7 +58,7 @@ func (s *Store) mustSync(reqs []*request) bool {
 // append writes the frames and moves the tail behind them. A failed write
 // leaves the tail where it was.
 func (s *Store) append(reqs []*request) error {
-	if s.tail.end >= s.o.SegmentSize {
+	if s.full() && slices.ContainsFunc(reqs, func(r *request) bool { return len(r.ops) > 0 }) {
 		if err := s.rotate(); err != nil {
 			return err
 		}
@@ -81,9 +95,14 @@ func (s *Store) write(b []byte) error {
 	if err == nil || !vfs.IsFull(err) {
 		return err
 	}
-	if cut := s.tail.seg.f.Truncate(s.tail.end); cut != nil {
-		return &syncError{errors.Join(err, cut)} // bytes of a refused write stay behind
+	cut := s.tail.seg.f.Truncate(s.tail.end)
+	if cut == nil {
+		cut = s.tail.seg.f.Sync() // else a power cut could bring the refused write back
 	}
+	if cut != nil {
+		return &syncError{errors.Join(err, cut)}
+	}
+	s.tail.durable = s.tail.end
 	return err
 }
 
@@ -116,12 +135,18 @@ func (s *Store) acknowledge() {
 }
 
 // explain turns a failure into what the caller is told: a write that found the
-// disk full changed nothing and may be tried again; anything else ends all
-// writing, because nobody knows what the disk holds now.
+// disk full, or no file to begin a segment in, changed nothing and may be tried
+// again; anything else ends all writing, because nobody knows what the disk
+// holds now.
 func (s *Store) explain(err error) error {
 	var failed *syncError
-	if vfs.IsFull(err) && !errors.As(err, &failed) {
+	var early *unchangedError
+	switch {
+	case errors.As(err, &failed):
+	case vfs.IsFull(err):
 		return fmt.Errorf("write: log %s: %w: %w", s.dir, fault.ErrFull, err)
+	case errors.As(err, &early):
+		return fmt.Errorf("write: log %s: %w", s.dir, err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

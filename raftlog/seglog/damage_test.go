@@ -95,7 +95,7 @@ func fill(t *testing.T, s *seglog.Store, n uint64) {
 func threeSegments(t *testing.T) (image, uint64) {
 	t.Helper()
 	fsys := vfs.NewMem()
-	o := &seglog.Options{FS: fsys, SegmentSize: 700, Rand: strings.NewReader("0123456789abcdef")}
+	o := &seglog.Options{FS: fsys, SegmentSize: 500, Rand: strings.NewReader("0123456789abcdef")}
 	s, err := seglog.Open("log", o)
 	if err != nil {
 		t.Fatal(err)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -314,7 +315,7 @@ func TestFullDisk(t *testing.T) {
 			return nil
 		}
 		if op.Kind == "write" && op.Len > 8 { // part of it fits
-			f, err := mem.OpenWrite(op.Name)
+			f, err := mem.OpenWrite(strings.TrimSuffix(op.Name, vfs.TempSuffix)) // a segment keeps the handle it was made with
 			if err != nil {
 				return err
 			}

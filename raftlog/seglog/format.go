@@ -102,10 +102,10 @@ func parseHeader(b []byte) (header, error) {
 	if len(b) < firstFrame {
 		return header{}, frame.ErrShort
 	}
-	if err := checkPrelude(b); err != nil {
+	p, err := unwrap(b[preludeSize:firstFrame], kindHeader, headerSize)
+	if err := checkPrelude(b, err == nil); err != nil {
 		return header{}, err
 	}
-	p, err := unwrap(b[preludeSize:firstFrame], kindHeader, headerSize)
 	if err != nil {
 		return header{}, err
 	}
@@ -134,12 +134,15 @@ var (
 	errPadding = errors.New("padding is not zero")
 )
 
-// checkPrelude reads what every version of the format begins with.
-func checkPrelude(b []byte) error {
+// checkPrelude reads what every version of the format begins with. Another
+// version before a frame that is intact as this one's is damage.
+func checkPrelude(b []byte, intact bool) error {
 	if string(b[:len(magic)]) != magic {
 		return errMagic
 	}
-	if v := binary.LittleEndian.Uint32(b[len(magic):]); v != version {
+	if v := binary.LittleEndian.Uint32(b[len(magic):]); v != version && intact {
+		return fmt.Errorf("version %d before a header of version %d", v, version)
+	} else if v != version {
 		return fmt.Errorf("format version %d, this program reads version %d: %w", v, version, fault.ErrUnsupported)
 	}
 	if !zero(b[len(magic)+4 : preludeSize]) {
@@ -247,10 +250,10 @@ func parseIdentity(b []byte) (id logID, err error) {
 	if len(b) != preludeSize+frame.HeaderSize+len(id) {
 		return id, frame.ErrShort
 	}
-	if err := checkPrelude(b); err != nil {
+	p, err := unwrap(b[preludeSize:], kindIdentity, len(id))
+	if err := checkPrelude(b, err == nil); err != nil {
 		return id, err
 	}
-	p, err := unwrap(b[preludeSize:], kindIdentity, len(id))
 	copy(id[:], p)
 	return id, err
 }

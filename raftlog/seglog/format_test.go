@@ -41,7 +41,7 @@ func goldenOps() []raftlog.GroupBatch {
 func writeGolden(t *testing.T) vfs.FS {
 	t.Helper()
 	fsys := vfs.NewMem()
-	s, err := Open("log", &Options{FS: fsys, SegmentSize: 256, Rand: strings.NewReader("golden identity!")})
+	s, err := Open("log", &Options{FS: fsys, SegmentSize: 120, Rand: strings.NewReader("golden identity!")})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -71,17 +71,21 @@ func (g *group) add(locs []loc) {
 // dropTail keeps the first n locs.
 func (g *group) dropTail(n uint64) {
 	g.forget(g.locs[n:])
-	g.locs = g.locs[:n]
+	g.locs = shrunk(g.locs[:n])
 }
 
-// dropHead drops the first n locs. When most of a large array has gone, the
-// rest moves to a smaller one.
+// dropHead drops the first n locs.
 func (g *group) dropHead(n uint64) {
 	g.forget(g.locs[:n])
-	g.locs = g.locs[n:]
-	if cap(g.locs) > 1024 && len(g.locs) < cap(g.locs)/4 {
-		g.locs = append([]loc(nil), g.locs...)
+	g.locs = shrunk(g.locs[n:])
+}
+
+// shrunk moves the little that is left of a large array to a smaller one.
+func shrunk(locs []loc) []loc {
+	if cap(locs) > 1024 && len(locs) < cap(locs)/4 {
+		return append([]loc(nil), locs...)
 	}
+	return locs
 }
 
 func (g *group) forget(locs []loc) {

@@ -30,6 +30,9 @@ func Open(dir string, o *Options) (*Store, error) {
 	}
 	s := &Store{fs: root, dir: dir, o: opts, groups: make(map[raftlog.Group]*group)}
 	if err := s.open(); err != nil {
+		if vfs.IsFull(err) {
+			err = fmt.Errorf("%w: %w", fault.ErrFull, err)
+		}
 		return nil, fmt.Errorf("open log %s: %w", dir, errors.Join(err, s.release()))
 	}
 	ctx, stop := context.WithCancel(context.Background())
@@ -91,7 +94,9 @@ func (s *Store) list() ([]uint64, error) {
 			seqs = append(seqs, seq)
 		}
 	}
-	return seqs, nil
+	// What an earlier process renamed or removed may be visible and not durable.
+	// Nothing may be built on names that a power cut can still take back.
+	return seqs, s.fs.SyncDir(".")
 }
 
 // createLog makes a log where there is none. The identity comes last, so that

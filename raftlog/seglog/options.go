@@ -108,6 +108,9 @@ func (o *Options) withDefaults() (Options, error) {
 	return out, nil
 }
 
-// maxFrame bounds a frame's payload: a submission of several groups may not
-// encode to more.
-const maxFrame = raftlog.MaxBatchBytes + raftlog.MaxBatchBytes/2
+// maxFrame bounds a frame's payload, maxSubmission what is let into one: the
+// bytes of its entries and keys, without the few that encoding adds.
+const (
+	maxFrame      = raftlog.MaxBatchBytes + raftlog.MaxBatchBytes/2
+	maxSubmission = raftlog.MaxBatchBytes + raftlog.MaxBatchBytes/4
+)

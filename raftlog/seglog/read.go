@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"slices"
 
 	"github.com/trimarandb/trimaran/fault"
 	"github.com/trimarandb/trimaran/raftlog"
@@ -17,7 +18,7 @@ func (s *Store) Read(dst []raftlog.Entry, name raftlog.Group, lo, hi, maxBytes u
 		return nil, err
 	}
 	defer s.gate.Leave()
-	var p plan
+	p := plan{s: s}
 	err := s.view("read", name, func(g *group) error { return p.locate(g, lo, hi, maxBytes) })
 	if err != nil || len(p.locs) == 0 {
 		return dst[:0], err
@@ -33,9 +34,10 @@ func (s *Store) Read(dst []raftlog.Entry, name raftlog.Group, lo, hi, maxBytes u
 // plan is a read that has let go of the lock: where the entries lie, what they
 // must be, and the files that have to stay until it is done.
 type plan struct {
+	s     *Store
 	lo    uint64
 	locs  []loc
-	terms raftlog.Shape
+	terms []uint64 // of each; one for all when they are the same
 	held  []*segment
 }
 
@@ -43,14 +45,16 @@ func (p *plan) locate(g *group, lo, hi, maxBytes uint64) error {
 	if err := g.shape.CheckRange(lo, hi); err != nil || lo == hi {
 		return err
 	}
-	first := g.shape.Bounds().First()
-	locs := g.locs[lo-first : hi-first]
-	n, size := 0, uint64(0)
-	for n < len(locs) && (n == 0 || size+uint64(locs[n].payload) <= maxBytes) {
+	locs := g.locs[lo-g.origin():]
+	n, size := uint64(0), uint64(0)
+	for n < hi-lo && (n == 0 || size+uint64(locs[n].payload) <= maxBytes) {
 		size += uint64(locs[n].payload)
 		n++
 	}
-	p.lo, p.locs, p.terms = lo, append(p.locs, locs[:n]...), g.shape.Clone()
+	p.lo, p.locs = lo, slices.Clone(locs[:n])
+	if err := p.expect(g, n); err != nil {
+		return err
+	}
 	for _, l := range p.locs {
 		if len(p.held) == 0 || p.held[len(p.held)-1] != l.seg {
 			l.seg.users.Add(1)
@@ -60,13 +64,35 @@ func (p *plan) locate(g *group, lo, hi, maxBytes uint64) error {
 	return nil
 }
 
+// expect notes the terms of the next n entries. Terms never fall, so that equal
+// ends mean equal terms.
+func (p *plan) expect(g *group, n uint64) error {
+	for i := uint64(0); i < n; i++ {
+		term, err := g.shape.Term(p.lo + i)
+		if err != nil {
+			return err
+		}
+		p.terms = append(p.terms, term)
+		if i == 0 {
+			last, err := g.shape.Term(p.lo + n - 1)
+			if err != nil || last == term {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (p *plan) term(i int) uint64 { return p.terms[min(i, len(p.terms)-1)] }
+
 func (p *plan) release() {
 	for _, seg := range p.held {
 		seg.users.Done()
 	}
 }
 
-// read fetches what lies together with one call each and decodes it in place.
+// read fetches what lies together with one call and decodes it in place. Where
+// that fails it goes on entry by entry, up to the one that cannot be read.
 func (p *plan) read(dst []raftlog.Entry) ([]raftlog.Entry, error) {
 	size := 0
 	for rest := p.locs; len(rest) > 0; {
@@ -75,20 +101,24 @@ func (p *plan) read(dst []raftlog.Entry) ([]raftlog.Entry, error) {
 		rest = rest[n:]
 	}
 	dst, arena := raftlog.Arena(dst, len(p.locs), size)
-	for rest := p.locs; len(rest) > 0; {
-		n, bytes := together(rest)
-		if err := fetch(arena[:bytes], rest[0], p.lo+uint64(len(dst))); err != nil {
-			return dst, err
-		}
-		for _, l := range rest[:n] {
-			at := l.off - rest[0].off
-			e, err := p.decode(arena[at:at+int64(l.n)], l, p.lo+uint64(len(dst)))
+	for i := 0; i < len(p.locs); {
+		n, bytes := together(p.locs[i:])
+		from := p.locs[i]
+		_, err := from.seg.f.ReadAt(arena[:bytes], from.off)
+		for _, l := range p.locs[i : i+n] {
+			b := arena[l.off-from.off:][:l.n]
+			if err != nil {
+				if err := p.readOne(b, l); err != nil {
+					return dst, err
+				}
+			}
+			e, err := p.decode(b, l, len(dst))
 			if err != nil {
 				return dst, err
 			}
 			dst = append(dst, e)
 		}
-		arena, rest = arena[bytes:], rest[n:]
+		arena, i = arena[bytes:], i+n
 	}
 	return dst, nil
 }
@@ -106,29 +136,26 @@ func together(locs []loc) (n, bytes int) {
 	return n, int(end - locs[0].off)
 }
 
-func fetch(b []byte, from loc, index uint64) error {
-	n, err := from.seg.f.ReadAt(b, from.off)
-	if n == len(b) {
-		return nil
+// readOne reads one entry. A file that ends before it leaves zeros, which do
+// not verify.
+func (p *plan) readOne(b []byte, l loc) error {
+	n, err := l.seg.f.ReadAt(b, l.off)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return err
 	}
-	if errors.Is(err, io.EOF) {
-		return &fault.Corruption{Path: from.seg.name, Offset: from.off + int64(n), Index: index, Class: fault.Committed, Reason: "file ends before its entries do"}
-	}
-	return err
+	clear(b[n:])
+	return nil
 }
 
-func (p *plan) decode(b []byte, l loc, index uint64) (raftlog.Entry, error) {
+func (p *plan) decode(b []byte, l loc, i int) (raftlog.Entry, error) {
+	index := p.lo + uint64(i)
 	e, err := parseEntry(b, at(l.seg.seed, l.off))
 	if err != nil {
-		return e, &fault.Corruption{Path: l.seg.name, Offset: l.off, Index: index, Class: fault.Committed, Err: err}
+		return e, &fault.Corruption{Path: p.s.where(l.seg.name), Offset: l.off, Index: index, Class: fault.Committed, Err: err}
 	}
-	term, err := p.terms.Term(index)
-	if err != nil {
-		return e, err
-	}
-	if e.Index != index || e.Term != term {
-		return e, &fault.Corruption{Path: l.seg.name, Offset: l.off, Index: index, Class: fault.Foreign,
-			Reason: fmt.Sprintf("index %d term %d where index %d term %d belongs", e.Index, e.Term, index, term)}
+	if e.Index != index || e.Term != p.term(i) {
+		return e, &fault.Corruption{Path: p.s.where(l.seg.name), Offset: l.off, Index: index, Class: fault.Foreign,
+			Reason: fmt.Sprintf("index %d term %d where index %d term %d belongs", e.Index, e.Term, index, p.term(i))}
 	}
 	return e, nil
 }

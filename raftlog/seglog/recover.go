@@ -8,6 +8,7 @@ import (
 	"io/fs"
 
 	"github.com/trimarandb/trimaran/fault"
+	"github.com/trimarandb/trimaran/raftlog"
 	"github.com/trimarandb/trimaran/vfs"
 )
 
@@ -126,12 +127,8 @@ func (s *Store) applyFrame(f found, seg *segment) error {
 func (s *Store) applyOps(ops []op) error {
 	for i := range ops {
 		o := &ops[i]
-		g := s.groups[o.group]
-		if g == nil {
-			g = newGroup()
-			s.groups[o.group] = g
-		}
-		if err := errors.Join(o.batch.Validate(0x7fffffff), g.shape.Check(&o.batch)); err != nil {
+		g := s.group(o.group)
+		if err := errors.Join(o.batch.Validate(raftlog.MaxBatchBytes), g.shape.Check(&o.batch)); err != nil {
 			return err
 		}
 		g.apply(o)

@@ -53,6 +53,7 @@ func TestNewerVersion(t *testing.T) {
 	for _, name := range []string{"IDENTITY", lastSegment} {
 		b := []byte(string(im[name]))
 		b[8] = 2
+		b[20] ^= 1 // what follows is not as this version has it
 		newer := im.with(name, b)
 		fsys := newer.fs(t)
 		_, err := seglog.Open("log", &seglog.Options{FS: fsys})

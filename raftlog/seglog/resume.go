@@ -14,13 +14,12 @@ import (
 type ending struct {
 	tail    tail  // behind the last frame; durable is how much of it is known to be synced
 	garbage int64 // bytes after it
-	clean   bool  // the mark of a clean close vouches for it
 }
 
 // findEnd looks for the last frame of the last segment.
 func (s *Store) findEnd(seg *segment, h header) (ending, error) {
 	w := newWalker(seg, h, seg.size)
-	e := ending{tail: tail{seg: seg, durable: h.headEnd}}
+	e := ending{tail: tail{seg: seg, head: h.headEnd, durable: h.headEnd}}
 	for {
 		f, err := w.next()
 		var none *bad
@@ -75,7 +74,6 @@ func (s *Store) checkMark(e *ending) error {
 	if m.seq != seg.seq || m.end != e.tail.end || m.sum != e.tail.sum || e.garbage != 0 {
 		return s.damage(seg, e.tail.end, fmt.Sprintf("frames end here with %d bytes after them; the log was closed cleanly at %d of %s", e.garbage, m.end, segmentName(m.seq)))
 	}
-	e.clean = true
 	e.tail.durable = e.tail.end
 	return nil
 }
@@ -87,15 +85,15 @@ func (s *Store) resume(e ending, h header) error {
 	if err := s.replay(w, seg); err != nil {
 		return err
 	}
-	if e.tail.durable < e.tail.end {
+	if e.garbage > 0 {
+		s.o.Logger.Warn("torn tail cut off", "dir", s.dir, "segment", seg.name, "offset", e.tail.end, "bytes", e.garbage)
+	}
+	if e.tail.durable < e.tail.end || e.garbage > 0 {
 		var err error
 		if h, err = s.rewrite(w, e.tail.end); err != nil {
 			return err
 		}
 	} else {
-		if err := s.cut(e); err != nil {
-			return err
-		}
 		s.tail = e.tail
 		seg.size = e.tail.end
 	}
@@ -106,22 +104,11 @@ func (s *Store) resume(e ending, h header) error {
 		}
 		g.next = g.shape.Clone()
 	}
-	return s.begin(h, e.clean)
+	return s.begin(h)
 }
 
-// cut removes what a crash left behind the last frame.
-func (s *Store) cut(e ending) error {
-	if e.garbage == 0 {
-		return nil
-	}
-	s.o.Logger.Warn("torn tail cut off", "dir", s.dir, "segment", e.tail.seg.name, "offset", e.tail.end, "bytes", e.garbage)
-	if err := e.tail.seg.f.Truncate(e.tail.end); err != nil {
-		return err
-	}
-	return e.tail.seg.f.Sync()
-}
-
-// rewrite moves the frames from w.off to end into a new segment. They were read
+// rewrite moves the frames from w.off to end into a new segment, and leaves
+// behind what a crash wrote after them. They were read
 // from a file that was not closed in order: after a crash, or a failed sync,
 // the kernel may show bytes that the disk does not have and take another sync
 // for done. Only bytes that are written again are certain to be durable.
@@ -179,7 +166,7 @@ func (s *Store) collect(w *walker, seg *segment) ([][]op, error) {
 // begin does what must be durable before the first write: the segment before
 // the active one, whose header is h, is sealed, and the mark of the last close
 // is gone.
-func (s *Store) begin(h header, clean bool) error {
+func (s *Store) begin(h header) error {
 	if n := len(s.segs); n > 1 {
 		before := s.segs[n-2]
 		if err := s.ensureSeal(tail{seg: before, end: h.prevEnd, durable: h.prevEnd, seq: h.firstSeq, sum: h.prevSum}); err != nil {
@@ -187,7 +174,7 @@ func (s *Store) begin(h header, clean bool) error {
 		}
 	}
 	err := vfs.RemoveAll(s.fs, cleanName)
-	if err == nil && clean {
+	if err == nil {
 		err = s.fs.SyncDir(".")
 	}
 	if err != nil {

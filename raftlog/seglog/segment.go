@@ -26,6 +26,7 @@ type segment struct {
 // tail is where the next frame goes. Only the leader touches it.
 type tail struct {
 	seg     *segment
+	head    int64 // where header and checkpoint end
 	end     int64
 	durable int64  // synced up to here
 	seq     uint64 // of the next frame
@@ -37,49 +38,40 @@ type tail struct {
 // a segment is never found half made.
 func (s *Store) create(h header, fill func(*encoder)) (tail, error) {
 	seg := &segment{seq: h.seq, seed: h.id.seed(h.seq), name: segmentName(h.seq)}
-	tmp := seg.name + vfs.TempSuffix
-	if err := s.fs.Remove(tmp); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return tail{}, err
-	}
 	enc := newEncoder(tail{seg: seg, end: firstFrame, durable: firstFrame, seq: h.firstSeq, sum: h.prevSum})
 	fill(enc)
 	h.headEnd = enc.tail().end
-	if err := s.publish(seg.name, tmp, append(h.append(nil), enc.buf...)); err != nil {
+	f, err := s.publish(seg.name, append(h.append(nil), enc.buf...))
+	if err != nil {
 		return tail{}, err
 	}
-	var err error
-	if seg.f, err = s.fs.OpenWrite(seg.name); err != nil {
-		return tail{}, err
-	}
+	seg.f, seg.size = f, h.headEnd
 	t := enc.tail()
-	t.durable = t.end
-	seg.size = t.end
+	t.durable, t.head = t.end, t.end
 	return t, nil
 }
 
-// publish writes b under a temporary name, makes it durable and renames it. A
-// failure before the rename leaves nothing behind.
-func (s *Store) publish(name, tmp string, b []byte) error {
+// publish makes a file of b. A failure before the rename changes nothing.
+func (s *Store) publish(name string, b []byte) (vfs.File, error) {
+	tmp := name + vfs.TempSuffix
+	if err := s.fs.Remove(tmp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, &unchangedError{err}
+	}
 	f, err := s.fs.Create(tmp)
 	if err != nil {
-		return err
+		return nil, &unchangedError{err}
 	}
-	_, err = f.WriteAt(b, 0)
-	if err == nil {
-		if err = f.Sync(); err != nil {
-			err = &syncError{err}
+	if _, err = f.WriteAt(b, 0); err != nil {
+		err = &unchangedError{err}
+	} else if err = f.Sync(); err != nil {
+		err = &syncError{err}
+	} else if err = s.fs.Rename(tmp, name); err == nil {
+		if err = s.fs.SyncDir("."); err == nil {
+			return f, nil
 		}
+		return nil, errors.Join(&syncError{err}, f.Close())
 	}
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = s.fs.Rename(tmp, name)
-	}
-	if err != nil {
-		return errors.Join(err, s.fs.Remove(tmp))
-	}
-	if err := s.fs.SyncDir("."); err != nil {
-		return &syncError{err}
-	}
-	return nil
+	return nil, errors.Join(err, f.Close(), s.fs.Remove(tmp))
 }
 
 // syncError marks the failure of a sync, after which nothing may be
@@ -88,3 +80,9 @@ type syncError struct{ err error }
 
 func (e *syncError) Error() string { return e.err.Error() }
 func (e *syncError) Unwrap() error { return e.err }
+
+// unchangedError marks a failure that left the log as it was.
+type unchangedError struct{ err error }
+
+func (e *unchangedError) Error() string { return e.err.Error() }
+func (e *unchangedError) Unwrap() error { return e.err }

@@ -25,6 +25,9 @@ type Store struct {
 	lock io.Closer
 	gate gate.Gate
 
+	closing sync.Once
+	closed  error // what Close returned
+
 	background sync.WaitGroup
 	stop       context.CancelFunc // ends the background sync of SyncInterval
 
@@ -34,6 +37,7 @@ type Store struct {
 	queue   []*request // submitted, and not taken by the leader
 	leading bool
 	broken  error // why writes fail: the first failed write or sync
+	failing error // a write failed; set until all who were queued behind it know
 	dead    []*segment
 	sweep   bool // a goroutine removes dead segments
 	stats   counters
@@ -62,7 +66,7 @@ func (s *Store) Log(g raftlog.Group) (*raftlog.Log, error) { return raftlog.New(
 // Write makes batches of several groups durable, all of them or none.
 func (s *Store) Write(batches ...raftlog.GroupBatch) error {
 	for i := range batches {
-		if err := batches[i].Batch.Validate(raftlog.MaxBatchBytes); err != nil {
+		if err := batches[i].Batch.CheckKeys(); err != nil {
 			return fmt.Errorf("write to group %v: %w", batches[i].Group, err)
 		}
 	}
@@ -166,9 +170,12 @@ func (s *Store) Sync() error {
 // mark of an orderly end and releases the directory. A poisoned log leaves no
 // mark, so that the next Open recovers, and Close says why it is poisoned.
 func (s *Store) Close() error {
-	if !s.gate.Close() {
-		return nil
-	}
+	s.closing.Do(func() { s.closed = s.close() })
+	return s.closed
+}
+
+func (s *Store) close() error {
+	s.gate.Close()
 	s.stop()
 	s.background.Wait()
 	err := s.broken
@@ -182,8 +189,9 @@ func (s *Store) Close() error {
 
 // leaveMark syncs and writes down where the log ends.
 func (s *Store) leaveMark() error {
-	if err := s.syncTail(); err != nil {
-		return fmt.Errorf("close log %s: %w", s.dir, err)
+	// With attributes: the mark vouches for the length of the file as well.
+	if err := s.tail.seg.f.Sync(); err != nil {
+		return fmt.Errorf("close log %s: sync %s: %w", s.dir, s.tail.seg.name, err)
 	}
 	m := cleanMark{id: s.id, seq: s.tail.seg.seq, end: s.tail.end, sum: s.tail.sum}
 	if err := vfs.WriteFile(s.fs, cleanName, m.append(nil)); err != nil {

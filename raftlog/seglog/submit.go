@@ -39,6 +39,10 @@ func (s *Store) Submit(batches []raftlog.GroupBatch, done func(error)) error {
 	}
 	r := &request{ops: make([]op, len(batches)), done: done}
 	for i := range batches {
+		if err := batches[i].Batch.Validate(raftlog.MaxBatchBytes); err != nil {
+			s.gate.Leave()
+			return fmt.Errorf("write to group %v: %w", batches[i].Group, err)
+		}
 		r.ops[i] = op{group: batches[i].Group, batch: batches[i].Batch}
 		r.sync = r.sync || len(batches[i].Batch.Stable) > 0
 	}
@@ -88,6 +92,9 @@ func (s *Store) enqueue(r *request) (lead bool, err error) {
 	if s.broken != nil {
 		return false, s.poisoned()
 	}
+	if s.failing != nil {
+		return false, s.failing
+	}
 	if err := s.admit(r.ops); err != nil {
 		return false, err
 	}
@@ -116,16 +123,12 @@ func (s *Store) admit(ops []op) error {
 		if err := next.Check(&o.batch); err != nil {
 			return err
 		}
-		if size += o.batch.Size(); size > maxFrame {
-			return fmt.Errorf("write: over %d bytes in one submission, split it: %w", int64(maxFrame), fault.ErrInvalid)
+		if size += o.batch.Size(); size > maxSubmission {
+			return fmt.Errorf("write: over %d bytes in one submission, split it: %w", int64(maxSubmission), fault.ErrInvalid)
 		}
 	}
 	for i := range ops {
-		g := s.groups[ops[i].group]
-		if g == nil {
-			g = newGroup()
-			s.groups[ops[i].group] = g
-		}
+		g := s.group(ops[i].group)
 		if ops[i].remove {
 			g.next = raftlog.Shape{}
 		}
@@ -182,24 +185,24 @@ func (s *Store) take() []*request {
 		n++
 	}
 	reqs := s.queue[:n:n]
-	s.queue = slices.Clone(s.queue[n:])
+	s.queue = s.queue[n:]
 	s.company = n > 1
 	return reqs
 }
 
 // settle makes a committed group visible, or takes back a failed one together
 // with everything submitted after it, which had relied on it. Then it tells
-// the callers, in order.
+// the callers, in order; until all of them know, nothing new is accepted, for
+// it might still rely on what failed.
 func (s *Store) settle(own *request, reqs []*request, err error) {
 	s.mu.Lock()
 	if err == nil {
 		for _, r := range reqs {
-			for i := range r.ops {
-				s.groups[r.ops[i].group].apply(&r.ops[i])
-			}
+			s.apply(r.ops)
 		}
 		s.retire()
 	} else {
+		s.failing = err
 		reqs = append(reqs, s.queue...)
 		s.queue = nil
 		for _, g := range s.groups {
@@ -217,6 +220,33 @@ func (s *Store) settle(own *request, reqs []*request, err error) {
 			r.wake <- false
 		}
 	}
+	if err != nil {
+		s.mu.Lock()
+		s.failing = nil
+		s.mu.Unlock()
+	}
+}
+
+// apply makes ops visible. A group that holds nothing, and of which nothing is
+// submitted, is forgotten; it comes back with the next op. Store.mu is held.
+func (s *Store) apply(ops []op) {
+	for i := range ops {
+		o := &ops[i]
+		g := s.group(o.group)
+		g.apply(o)
+		if g.empty() && g.next.Bounds() == (raftlog.Bounds{}) {
+			delete(s.groups, o.group)
+		}
+	}
+}
+
+func (s *Store) group(name raftlog.Group) *group {
+	g := s.groups[name]
+	if g == nil {
+		g = newGroup()
+		s.groups[name] = g
+	}
+	return g
 }
 
 // flushEvery is the background sync of SyncInterval.

@@ -3,12 +3,15 @@ package seglog
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"io/fs"
 	"slices"
 
 	"github.com/trimarandb/trimaran/fault"
 	"github.com/trimarandb/trimaran/internal/pace"
 	"github.com/trimarandb/trimaran/raftlog"
+	"github.com/trimarandb/trimaran/vfs"
 )
 
 // Verify implements raftlog.Verifier: it reads every frame of every segment
@@ -20,6 +23,9 @@ func (s *Store) Verify(ctx context.Context, o *raftlog.VerifyOptions) (raftlog.V
 		return raftlog.VerifyReport{}, err
 	}
 	defer s.gate.Leave()
+	if o == nil {
+		o = &raftlog.VerifyOptions{}
+	}
 	v := verification{s: s, progress: o.Progress, pace: pace.New(o.BytesPerSecond)}
 	s.mu.RLock()
 	segs := slices.Clone(s.segs)
@@ -30,7 +36,7 @@ func (s *Store) Verify(ctx context.Context, o *raftlog.VerifyOptions) (raftlog.V
 		v.total += seg.size
 	}
 	s.mu.RUnlock()
-	var err error
+	err := v.identity()
 	for i, seg := range segs {
 		if err == nil {
 			err = v.segment(ctx, seg, sizes[i])
@@ -46,10 +52,37 @@ type verification struct {
 	progress func(done, total int64)
 	total    int64
 	report   raftlog.VerifyReport
+	last     *walker // where the segment before ended, nil if that is not known
+}
+
+// identity checks the file that names the log.
+func (v *verification) identity() error {
+	b, err := vfs.ReadFile(v.s.fs, identityName, 1<<10)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if id, err := parseIdentity(b); err != nil || id != v.s.id {
+		v.report.Damage = append(v.report.Damage, &fault.Corruption{Path: v.s.where(identityName), Offset: 0, Class: fault.Foreign,
+			Reason: fmt.Sprintf("it does not name log %v", v.s.id), Err: err})
+	}
+	return nil
+}
+
+// header checks that a segment is of this log and continues the one before.
+func (v *verification) header(seg *segment) (header, error) {
+	h, err := v.s.readHeader(seg)
+	if err == nil && h.id != v.s.id {
+		err = &fault.Corruption{Path: v.s.where(seg.name), Offset: 0, Class: fault.Foreign, Reason: fmt.Sprintf("it belongs to log %v, this is log %v", h.id, v.s.id)}
+	}
+	if w := v.last; err == nil && w != nil && (h.prevEnd != w.off || h.prevSum != w.sum || h.firstSeq != w.seq) {
+		err = v.s.damage(seg, 0, "it does not continue the segment before it")
+	}
+	v.last = nil
+	return h, err
 }
 
 func (v *verification) segment(ctx context.Context, seg *segment, size int64) error {
-	h, err := v.s.readHeader(seg)
+	h, err := v.header(seg)
 	if damage, ok := errors.AsType[*fault.Corruption](err); ok {
 		v.report.Damage = append(v.report.Damage, damage)
 		return v.account(ctx, size) // without a header no frame verifies
@@ -64,6 +97,7 @@ func (v *verification) segment(ctx context.Context, seg *segment, size int64) er
 		var none *bad
 		switch {
 		case errors.Is(err, io.EOF):
+			v.last = w
 			return v.account(ctx, size-start)
 		case errors.As(err, &none):
 			if err := v.skip(w, seg, none); err != nil {

@@ -76,7 +76,7 @@ func (w *walker) frameAt(off int64) (f found, c chain, sum uint32, err error) {
 	}
 	sum = headSum(b)
 	size := int64(h.Len)
-	if size < chainSize || aligned(off+frame.HeaderSize+size) > w.limit {
+	if size < chainSize || size > maxFrame || aligned(off+frame.HeaderSize+size) > w.limit {
 		return f, c, 0, &bad{off, frame.ErrShort}
 	}
 	if b, err = w.bytes(off, aligned(frame.HeaderSize+size)); err != nil {
