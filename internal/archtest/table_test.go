@@ -62,6 +62,7 @@ var table = []row{
 		modules: []string{"github.com/hashicorp/raft", "github.com/tidwall/redcon"},
 	},
 	{path: "cmd/*", level: 5, also: everything, modules: everything},
+	{path: "examples", level: 5, also: everything, modules: everything},
 	{path: "examples/*", level: 5, also: everything, modules: everything},
 }
 

@@ -67,7 +67,7 @@ func (p *plan) locate(g *group, lo, hi, maxBytes uint64) error {
 // expect notes the terms of the next n entries. Terms never fall, so that equal
 // ends mean equal terms.
 func (p *plan) expect(g *group, n uint64) error {
-	for i := uint64(0); i < n; i++ {
+	for i := range n {
 		term, err := g.shape.Term(p.lo + i)
 		if err != nil {
 			return err
