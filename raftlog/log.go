@@ -3,6 +3,7 @@ package raftlog
 import (
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/trimarandb/trimaran/fault"
 	"github.com/trimarandb/trimaran/internal/gate"
@@ -18,6 +19,7 @@ type Log struct {
 	gate    gate.Gate
 	pending *budget
 	rate    *rate
+	writes  atomic.Uint64 // batches acknowledged
 
 	idMu sync.Mutex // serialises SetIdentity
 	id   Identity
@@ -69,8 +71,13 @@ func (l *Log) Write(b Batch) error {
 	if err := l.d.Submit([]GroupBatch{{l.g, b}}, nil); err != nil {
 		return err
 	}
-	l.rate.add(len(b.Entries))
+	l.acknowledged(&b)
 	return nil
+}
+
+func (l *Log) acknowledged(b *Batch) {
+	l.writes.Add(1)
+	l.rate.add(len(b.Entries))
 }
 
 // WriteAsync queues one batch and returns; done is called once with what Write
@@ -97,7 +104,7 @@ func (l *Log) WriteAsync(b Batch, done func(error)) error {
 		defer l.gate.Leave()
 		l.pending.give(size)
 		if err == nil {
-			l.rate.add(len(b.Entries))
+			l.acknowledged(&b)
 		}
 		done(err)
 	})

@@ -8,6 +8,7 @@ import (
 // Stats is the state of one log in numbers.
 type Stats struct {
 	Bounds             // first, last and count of entries
+	Writes     uint64  // batches acknowledged through this Log
 	Compacted  uint64  // entries at or below the base, which are not there any more
 	Throughput float64 // acknowledged entries a second, over the last 10 seconds
 	AvgSize    float64 // bytes an entry occupies on average
@@ -48,7 +49,7 @@ func (l *Log) Stats() (Stats, error) {
 	if err != nil {
 		return Stats{}, err
 	}
-	st := Stats{Bounds: b, Compacted: b.Base.Index, Throughput: l.rate.perSecond()}
+	st := Stats{Bounds: b, Writes: l.writes.Load(), Compacted: b.Base.Index, Throughput: l.rate.perSecond()}
 	if s, ok := As[Sizer](l.d); ok {
 		if st.Size, err = s.Size(l.g); err != nil {
 			return Stats{}, err

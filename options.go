@@ -1,0 +1,104 @@
+package trimaran
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/trimarandb/trimaran/fault"
+	"github.com/trimarandb/trimaran/snapshot"
+)
+
+// Owner says who takes snapshots and compacts the log.
+type Owner uint8
+
+const (
+	// OwnerComposite: Maintain does, or the program through Snapshot.
+	OwnerComposite Owner = iota
+	// OwnerLibrary: the Raft library does, through the steps. A snapshot above
+	// the mark counts as applied for it, so Recover restores one at open.
+	OwnerLibrary
+)
+
+func (o Owner) String() string {
+	switch o {
+	case OwnerComposite:
+		return "composite"
+	case OwnerLibrary:
+		return "library"
+	}
+	return fmt.Sprintf("owner(%d)", uint8(o))
+}
+
+// Options tune a Storage. Nil and zero fields mean the defaults.
+type Options struct {
+	// Owner says who takes snapshots and compacts the log.
+	Owner Owner
+	// SkipsNonCommands states that entries which are not given to Apply carry no
+	// command: hashicorp/raft never shows no-ops and barriers to a state machine.
+	// Without it a gap in what is applied is refused.
+	SkipsNonCommands bool
+	// TrailingEntries stay in the log behind a snapshot, for followers that lag.
+	// Default 10,000; negative for none.
+	TrailingEntries int64
+	// KeepFallback keeps the log from the oldest valid snapshot on, so that an
+	// older snapshot can take the place of a damaged newest one.
+	KeepFallback bool
+
+	// Maintain takes a snapshot when so many entries were applied since the last
+	// one, or so much time passed and anything was. Defaults 100,000 and never.
+	SnapshotEntries  uint64
+	SnapshotInterval time.Duration
+	// Retention is what Maintain prunes snapshots by. The zero Policy keeps all.
+	Retention snapshot.Policy
+	// ExpireBatch bounds the dead rows that one round of Maintain removes.
+	// Default 10,000.
+	ExpireBatch int
+	// MaintainInterval is the time between rounds. Default 1 s.
+	MaintainInterval time.Duration
+	// ProbeTimeout bounds what Health waits for each layer. Default 2 s.
+	ProbeTimeout time.Duration
+
+	// Closers are closed by Close after the three layers, in this order.
+	Closers []io.Closer
+	// Logger hears of recovery and maintenance. Default: nobody.
+	Logger *slog.Logger
+	// Now is the clock behind intervals and ages. Default time.Now.
+	Now func() time.Time
+}
+
+func (o *Options) withDefaults() (Options, error) {
+	var out Options
+	if o != nil {
+		out = *o
+	}
+	if out.Owner > OwnerLibrary || out.SnapshotInterval < 0 || out.MaintainInterval < 0 || out.ProbeTimeout < 0 || out.ExpireBatch < 0 {
+		return out, fmt.Errorf("options: %v, snapshot interval %v, maintain interval %v, probe timeout %v, expire batch %d: none may be negative or unknown: %w",
+			out.Owner, out.SnapshotInterval, out.MaintainInterval, out.ProbeTimeout, out.ExpireBatch, fault.ErrInvalid)
+	}
+	if out.Retention != (snapshot.Policy{}) {
+		if err := out.Retention.Validate(); err != nil {
+			return out, fmt.Errorf("options: retention: %w", err)
+		}
+	}
+	setDefault(&out.TrailingEntries, 10_000)
+	setDefault(&out.SnapshotEntries, 100_000)
+	setDefault(&out.ExpireBatch, 10_000)
+	setDefault(&out.MaintainInterval, time.Second)
+	setDefault(&out.ProbeTimeout, 2*time.Second)
+	if out.Logger == nil {
+		out.Logger = slog.New(slog.DiscardHandler)
+	}
+	if out.Now == nil {
+		out.Now = time.Now
+	}
+	return out, nil
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
