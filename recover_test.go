@@ -184,7 +184,8 @@ func TestMaintain(t *testing.T) {
 			t.Errorf("metrics = %+v, want 9 snapshots and compactions", m)
 		}
 		count := 0
-		for range n.Snapshots().All(t.Context()) {
+		for _, err := range n.Snapshots().All(t.Context()) {
+			n.check(err)
 			count++
 		}
 		if count != 1 {
