@@ -1,0 +1,248 @@
+package pebblekv
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/trimarandb/trimaran/fault"
+	"github.com/trimarandb/trimaran/kv"
+	"github.com/trimarandb/trimaran/vfs"
+)
+
+// DB is a [kv.Driver] on Pebble. After a write or a sync has failed, on whose
+// behalf whatever, commits and Sync are fault.ErrPoisoned until it is opened
+// again, and reads go on.
+type DB struct {
+	o     Options
+	fs    vfs.FS
+	lock  io.Closer
+	cache *pebble.Cache
+	room  room
+
+	mu      sync.Mutex // never held while Pebble or the disk is waited for
+	live    *generation
+	loads   map[*load]struct{} // not switched to and not discarded
+	next    uint64             // number of the next generation
+	txns    int                // open transactions
+	writing bool               // a writable one, or a switch
+	closed  bool
+
+	calls sync.WaitGroup // under way, other than transactions; and removals
+}
+
+var (
+	_ kv.Driver      = (*DB)(nil)
+	_ kv.Engine      = (*DB)(nil)
+	_ kv.Sizer       = (*DB)(nil)
+	_ kv.Compacter   = (*DB)(nil)
+	_ kv.Generations = (*DB)(nil)
+)
+
+// Begin starts a transaction. A second writable one is fault.ErrConflict.
+func (db *DB) Begin(ctx context.Context, writable bool) (kv.DriverTx, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	g, err := db.begin(writable)
+	if err != nil {
+		return nil, err
+	}
+	if writable {
+		return &writeTx{db: db, g: g, batch: g.db.NewIndexedBatch()}, nil
+	}
+	return &readTx{db: db, g: g, snap: g.db.NewSnapshot()}, nil
+}
+
+func (db *DB) begin(writable bool) (*generation, error) {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	if db.closed {
+		return nil, errClosed("begin")
+	}
+	if writable {
+		if db.writing {
+			return nil, fmt.Errorf("pebble engine has a writer: %w", fault.ErrConflict)
+		}
+		if err := db.live.fate.poisoned(); err != nil {
+			return nil, fmt.Errorf("pebble engine: begin: %w", err)
+		}
+		db.writing = true
+	}
+	db.txns++
+	db.live.refs++
+	return db.live, nil
+}
+
+// end is the end of a transaction.
+func (db *DB) end(g *generation, writable bool) {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	db.txns--
+	if writable {
+		db.writing = false
+	}
+	db.unref(g)
+}
+
+func (db *DB) unref(g *generation) {
+	g.refs--
+	if g.retired && g.refs == 0 {
+		db.bury(g)
+	}
+}
+
+// hold keeps a generation from being closed until the returned function is
+// called.
+func (db *DB) hold(g *generation) func() {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	g.refs++
+	return func() {
+		db.mu.Lock()
+		defer db.mu.Unlock()
+		db.unref(g)
+	}
+}
+
+// call is a call under way on the live generation.
+func (db *DB) call(what string, do func(g *generation) error) error {
+	db.mu.Lock()
+	if db.closed {
+		db.mu.Unlock()
+		return errClosed(what)
+	}
+	db.calls.Add(1)
+	g := db.live
+	g.refs++
+	db.mu.Unlock()
+	defer db.calls.Done()
+	defer func() {
+		db.mu.Lock()
+		defer db.mu.Unlock()
+		db.unref(g)
+	}()
+	if err := do(g); err != nil {
+		return fmt.Errorf("pebble engine: %s: %w", what, err)
+	}
+	return nil
+}
+
+// Sync makes everything durable that was committed before the call, by one
+// sync of the write-ahead log.
+func (db *DB) Sync() error {
+	return db.call("sync", func(g *generation) error {
+		if g.fate.err() != nil {
+			return g.outcome(nil)
+		}
+		return g.outcome(g.aside(func() error { return g.db.LogData(nil, pebble.Sync) }))
+	})
+}
+
+// Compact merges everything into the last level, which gives back what was
+// deleted and overwritten. It waits for ctx at most.
+func (db *DB) Compact(ctx context.Context) error {
+	return db.call("compact", func(g *generation) error {
+		if g.fate.err() != nil {
+			return g.outcome(nil)
+		}
+		lo, hi, err := g.bounds()
+		if err != nil || hi == nil {
+			return err
+		}
+		return g.outcome(g.aside(func() error { return g.db.Compact(ctx, lo, hi, true) }))
+	})
+}
+
+// outcome is what a call on a live generation comes to. One that was replaced
+// during the call has nothing left to sync or to compact: what took its place
+// is durable.
+func (g *generation) outcome(err error) error {
+	failed := g.fate.poisoned()
+	switch {
+	case errors.Is(failed, errReplaced):
+		return nil
+	case failed != nil:
+		return failed
+	default:
+		return full(g.damaged(err))
+	}
+}
+
+// bounds returns the first key and a key above the last; hi is nil if there
+// are none.
+func (g *generation) bounds() (lo, hi []byte, err error) {
+	it, err := g.db.NewIter(nil)
+	if err != nil {
+		return nil, nil, g.damaged(err)
+	}
+	if it.First() {
+		lo = append(lo, it.Key()...)
+		if it.Last() {
+			hi = append(append(hi, it.Key()...), 0)
+		}
+	}
+	return lo, hi, g.damaged(errors.Join(it.Error(), it.Close()))
+}
+
+// Engine is "pebble".
+func (db *DB) Engine() string { return engineName }
+
+// Size tells what the live content takes in memory and on disk, log files kept
+// for use again included. Pebble does not count pairs, so neither are they nor
+// their bytes told.
+func (db *DB) Size() (size kv.Size, err error) {
+	err = db.call("size", func(g *generation) error {
+		m := g.db.Metrics()
+		size.Disk = int64(m.DiskSpaceUsage())
+		size.Memory = m.BlockCache.Size + m.FileCache.Size + int64(m.MemTable.Size+m.MemTable.ZombieSize)
+		return nil
+	})
+	return size, err
+}
+
+// Close ends the engine; imports that were not switched to are dropped. The
+// log is synced, but only Sync says whether that worked. Close is
+// fault.ErrInvalid, and does nothing, while transactions are open.
+func (db *DB) Close() error {
+	db.mu.Lock()
+	if db.closed {
+		db.mu.Unlock()
+		return nil
+	}
+	if db.txns > 0 {
+		defer db.mu.Unlock()
+		return fmt.Errorf("pebble engine: close with %d open transactions: %w", db.txns, fault.ErrInvalid)
+	}
+	db.closed = true
+	var drop []*load
+	for l := range db.loads {
+		drop = append(drop, l)
+	}
+	db.mu.Unlock()
+	var errs []error
+	for _, l := range drop {
+		errs = append(errs, l.Discard())
+	}
+	db.calls.Wait()
+	if err := errors.Join(append(errs, db.free())...); err != nil {
+		return fmt.Errorf("pebble engine: close: %w", err)
+	}
+	return nil
+}
+
+// free gives back what open took.
+func (db *DB) free() error {
+	var errs []error
+	if db.live != nil {
+		errs = append(errs, db.live.close())
+	}
+	db.cache.Unref()
+	if db.lock != nil {
+		errs = append(errs, db.lock.Close())
+	}
+	return errors.Join(append(errs, db.fs.Close())...)
+}

@@ -1,0 +1,51 @@
+// Package pebblekv is the default engine: a [kv.Driver] on
+// github.com/cockroachdb/pebble, a log-structured merge tree in pure Go.
+//
+// A readable transaction is a Pebble snapshot, a writable one an indexed batch.
+// Commit writes to the write-ahead log without waiting for the disk; Sync
+// syncs the log, and with it every commit before.
+//
+// # On disk
+//
+//	dir/
+//	  LOCK              held while the engine is open
+//	  GENERATION        one line: which generation is the content
+//	  gen-00000001/     a generation: one Pebble store
+//	    load-*          a table that is being loaded
+//
+// GENERATION is replaced as a whole; CRC is the CRC-32C of the line before it:
+//
+//	trimaran-kv 1 pebble live 00000001 CRC
+//	            |    |    |       the generation
+//	            |    |    live, or new while Open makes the first one
+//	            |    engine
+//	            version of this layout
+//
+// An import is loaded into a generation of its own and is the content when
+// GENERATION says so: a crash leaves the old content or the new one. The old
+// one is removed after its last reader; what a crash leaves of either is
+// removed by the next Open. GENERATION is durable before the directory that it
+// names first, so a directory without it is damage, never a new store.
+//
+// # Failures
+//
+// All of Pebble's files are reached through [vfs.FS], also on the real disk.
+// The layer between decides at the first write, sync or rename that fails:
+// from then on nothing reaches the disk, commits and Sync are
+// fault.ErrPoisoned, and reads go on. Pebble by itself would end the process
+// when its log or manifest fails, and try for ever when a table does.
+//
+// A full disk: a commit is fault.ErrFull, and changes nothing, while there is
+// less room than the tables need that are in memory (two write buffers, or a
+// tenth of the disk if that is less). A table that finds no room all the same
+// is tried again; commits may wait for it, as they may whenever MaxWriteBuffers
+// are full. A log that finds no room poisons.
+//
+// Damage that Pebble finds is *fault.Corruption, from the call that met it. Met
+// by background work it poisons.
+//
+// What still ends the process: a broken invariant that Pebble finds in a
+// goroutine of its own is a panic there. What a failed engine held, such as a
+// commit that waited for a table, stays with the process until that ends; it
+// cannot reach the disk any more, so the store can be opened again beside it.
+package pebblekv

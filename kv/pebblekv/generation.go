@@ -1,0 +1,227 @@
+package pebblekv
+
+import (
+	"fmt"
+	"path"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/trimarandb/trimaran/vfs"
+)
+
+const (
+	// engineFormat is pinned: a higher one is a format change, since older
+	// builds do not open it. This one finds damage in the middle of the log and
+	// in the footer of a table.
+	engineFormat = pebble.FormatTableFormatV6
+
+	bloomBits     = 10
+	stopLevelZero = 12 // sublevels of level 0 at which commits wait
+	compactions   = 2  // at once, when one is not enough
+	pollEvery     = 64 // commits
+
+	// closeGrace is how long close waits for calls that a failure left behind.
+	closeGrace = time.Second
+)
+
+// generation is one Pebble store in a directory of its own.
+type generation struct {
+	dir  string
+	db   *pebble.DB
+	opts *pebble.Options
+	fate *fate
+
+	// Under DB.mu: refs are the transactions and calls that use it, retired
+	// means that another generation is live.
+	refs    int
+	retired bool
+
+	wedged atomic.Bool // a call panicked, Pebble's locks may be held for ever
+	mu     sync.Mutex
+	left   []<-chan struct{} // calls that were given up, each closed when it returns after all
+
+	changed atomic.Bool // something has happened since calm looked
+	easy    bool        // what it saw; both are the writer's
+	polls   int
+}
+
+// openGeneration opens the store in dir, or makes it if it is fresh. To make
+// one in the place of one that must be there would hide a loss. The caller
+// holds the lock of the directory above.
+func openGeneration(fsys vfs.FS, dir string, fresh bool, cache *pebble.Cache, o *Options) (*generation, error) {
+	g := &generation{dir: dir, fate: newFate(o.Logger)}
+	g.changed.Store(true)
+	g.opts = &pebble.Options{
+		FS:                          &engineFS{fs: fsys, fate: g.fate},
+		Cache:                       cache,
+		MemTableSize:                uint64(o.WriteBufferSize),
+		MemTableStopWritesThreshold: o.MaxWriteBuffers,
+		L0StopWritesThreshold:       stopLevelZero,
+		FormatMajorVersion:          engineFormat,
+		ErrorIfExists:               fresh,
+		ErrorIfNotExists:            !fresh,
+		CompactionConcurrencyRange:  func() (int, int) { return 1, compactions },
+		Logger:                      logger{g.fate},
+		EventListener:               g.events(),
+	}
+	for i := range g.opts.Levels {
+		g.opts.Levels[i].FilterPolicy = bloom.FilterPolicy(bloomBits)
+	}
+	g.opts.EnsureDefaults()
+	if err := g.open(); err != nil {
+		return nil, g.unopenable(err)
+	}
+	return g, nil
+}
+
+// open opens the store, and gives up when its fate is decided: with a disk
+// that fails Pebble may try for ever to flush what its log holds.
+func (g *generation) open() error {
+	type result struct {
+		db  *pebble.DB
+		err error
+	}
+	opened := make(chan result, 1)
+	go func() {
+		var r result
+		r.err = g.guard(func() (err error) {
+			r.db, err = pebble.Open(g.dir, g.opts)
+			return err
+		})
+		opened <- r
+	}()
+	select {
+	case r := <-opened:
+		g.db = r.db
+		if r.err == nil && g.fate.err() != nil {
+			_ = g.close() // says what the next line does
+			r.err = g.fate.err()
+		}
+		return r.err
+	case <-g.fate.failed:
+		go func() {
+			if r := <-opened; r.db != nil {
+				g.db = r.db
+				_ = g.close() // its failure is being returned
+			}
+		}()
+		return g.fate.err()
+	}
+}
+
+// guard runs a call into Pebble. A panic in it decides the fate; Pebble cannot
+// be called again then, not even to close it.
+func (g *generation) guard(call func() error) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			g.wedged.Store(true)
+			err = fmt.Errorf("pebble panicked: %v", r)
+			g.fate.fail(err)
+		}
+	}()
+	return call()
+}
+
+// aside is guard for a call that might wait for background work, and would
+// wait for ever when that has failed: the call is then left behind.
+func (g *generation) aside(call func() error) error {
+	var err error
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		err = g.guard(call)
+	}()
+	select {
+	case <-done:
+		return err
+	case <-g.fate.failed:
+	}
+	select {
+	case <-done:
+		return err
+	default:
+	}
+	g.mu.Lock()
+	g.left = append(g.left, done)
+	g.mu.Unlock()
+	return g.fate.err()
+}
+
+// write runs a call that changes the content.
+func (g *generation) write(call func() error) error {
+	err := g.fate.err()
+	switch {
+	case err != nil:
+	case g.calm():
+		err = g.guard(call)
+	default:
+		err = g.aside(call)
+	}
+	if failed := g.fate.poisoned(); failed != nil {
+		return failed
+	}
+	return g.damaged(err)
+}
+
+// calm reports whether a write cannot have to wait: no full buffer waits to
+// become a table, and level 0 is not crowded. One write adds one buffer at
+// most, which is room that MaxWriteBuffers leaves. The writer calls it.
+func (g *generation) calm() bool {
+	g.polls++
+	if g.changed.Swap(false) || !g.easy && g.polls%pollEvery == 0 {
+		m := g.db.Metrics()
+		g.easy = m.MemTable.Count <= 1 && m.Levels[0].Sublevels < stopLevelZero-compactions
+	}
+	return g.easy
+}
+
+// close ends the store. What Pebble does not give back stays with the process,
+// but can't reach the disk any more.
+func (g *generation) close() error {
+	if g.wedged.Load() || !g.settled() {
+		return g.fate.err()
+	}
+	g.fate.leave()
+	err := g.guard(g.db.Close)
+	if failed := g.fate.err(); failed != nil {
+		return failed
+	}
+	return err
+}
+
+// settled waits for the calls that were left behind, but not long.
+func (g *generation) settled() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	t := time.NewTimer(closeGrace)
+	defer t.Stop()
+	for _, done := range g.left {
+		select {
+		case <-done:
+		case <-t.C:
+			return false
+		}
+	}
+	g.left = nil
+	return true
+}
+
+// sweep removes tables that were being loaded when the process ended.
+func (g *generation) sweep(fsys vfs.FS) error {
+	infos, err := fsys.List(g.dir)
+	if err != nil {
+		return err
+	}
+	for _, info := range infos {
+		if strings.HasPrefix(info.Name, loadPrefix) {
+			if err := fsys.Remove(path.Join(g.dir, info.Name)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,61 @@
+package pebblekv
+
+import (
+	"fmt"
+	"iter"
+	"sync"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/trimarandb/trimaran/fault"
+	"github.com/trimarandb/trimaran/kv"
+)
+
+// readTx is a snapshot. Writes to it are fault.ErrReadOnly.
+type readTx struct {
+	db *DB
+	g  *generation
+
+	mu   sync.RWMutex // over snap: Pebble panics when a closed one is used
+	snap *pebble.Snapshot
+}
+
+func (t *readTx) Get(key []byte) ([]byte, error) {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	if t.snap == nil {
+		return nil, errClosed("transaction")
+	}
+	return t.g.get(t.snap, key)
+}
+
+func (t *readTx) Scan(r kv.Range) iter.Seq2[kv.Pair, error] {
+	return t.db.scan(t.g, r, func() (*pebble.Iterator, error) {
+		t.mu.RLock()
+		defer t.mu.RUnlock()
+		if t.snap == nil {
+			return nil, errClosed("transaction")
+		}
+		return t.g.iterator(t.snap, r)
+	})
+}
+
+func (t *readTx) Put(_, _ []byte) error { return t.readOnly() }
+func (t *readTx) Delete([]byte) error   { return t.readOnly() }
+func (t *readTx) Commit() error         { return t.readOnly() }
+
+func (t *readTx) readOnly() error {
+	return fmt.Errorf("pebble engine: transaction: %w", fault.ErrReadOnly)
+}
+
+// Rollback ends the snapshot. Walks under way go on.
+func (t *readTx) Rollback() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.snap == nil {
+		return nil
+	}
+	err := t.snap.Close()
+	t.snap = nil
+	t.db.end(t.g, false)
+	return err
+}
