@@ -54,7 +54,7 @@ var table = []row{
 	{path: "doctor", level: 4},
 	{path: "metrics/prom", level: 4, modules: []string{"github.com/prometheus/client_golang"}},
 
-	{path: "adapter/hashiraft", level: 5, modules: []string{"github.com/hashicorp/raft"}},
+	{path: "adapter/hashiraft", level: 5, modules: []string{"github.com/hashicorp/raft", "github.com/hashicorp/go-hclog"}},
 	{path: "adapter/etcdraft", level: 5, modules: []string{"go.etcd.io/raft/v3"}},
 	{
 		path: "server", level: 5,

@@ -1,0 +1,159 @@
+package hashiraft
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/hashicorp/raft"
+
+	"github.com/trimarandb/trimaran/fault"
+	"github.com/trimarandb/trimaran/raftlog"
+)
+
+// commitKey holds the staged commit index. Frozen.
+const commitKey = "hashiraft/commit"
+
+// LogStore is a raft.LogStore without gaps that also tracks commits.
+type LogStore struct {
+	a *Adapter
+
+	mu     sync.Mutex
+	staged uint64 // to be written with the next entries
+}
+
+var (
+	_ raft.MonotonicLogStore      = (*LogStore)(nil)
+	_ raft.CommitTrackingLogStore = (*LogStore)(nil)
+)
+
+// IsMonotonic is true: entries follow one another, and raft empties the log
+// after it restored a snapshot.
+func (s *LogStore) IsMonotonic() bool { return true }
+
+// FirstIndex is the index of the oldest entry, 0 when the log is empty.
+func (s *LogStore) FirstIndex() (uint64, error) {
+	b, err := s.a.s.Log().Bounds()
+	if err != nil || b.Empty() {
+		return 0, err
+	}
+	return b.First(), nil
+}
+
+// LastIndex is the index of the newest entry, 0 when the log is empty.
+func (s *LogStore) LastIndex() (uint64, error) {
+	b, err := s.a.s.Log().Bounds()
+	if err != nil || b.Empty() {
+		return 0, err
+	}
+	return b.Last, nil
+}
+
+// GetLog reads one entry into memory of its own. An entry that is not there,
+// whether it was deleted or never written, is raft.ErrLogNotFound; a damaged
+// one is *fault.Corruption.
+func (s *LogStore) GetLog(index uint64, l *raft.Log) error {
+	e, err := s.a.s.Log().Entry(index)
+	if errors.Is(err, fault.ErrCompacted) || errors.Is(err, fault.ErrNotFound) {
+		return raft.ErrLogNotFound
+	}
+	if err != nil {
+		return err
+	}
+	return toLog(e, l)
+}
+
+// StoreLog is StoreLogs of one entry.
+func (s *LogStore) StoreLog(l *raft.Log) error { return s.StoreLogs([]*raft.Log{l}) }
+
+// StoreLogs appends entries, all or none; they are durable on return, as the
+// log's sync policy says, together with the commit index staged before. An
+// empty log continues wherever the first of them stands.
+func (s *LogStore) StoreLogs(logs []*raft.Log) error {
+	if len(logs) == 0 {
+		return nil
+	}
+	batch := raftlog.Batch{Entries: make([]raftlog.Entry, len(logs))}
+	for i, l := range logs {
+		batch.Entries[i] = toEntry(l)
+	}
+	if err := s.connect(&batch); err != nil {
+		return fmt.Errorf("store logs: %w", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.staged > 0 {
+		batch.Stable = []raftlog.StableKV{{Key: commitKey, Value: binary.BigEndian.AppendUint64(nil, s.staged)}}
+	}
+	if err := s.a.s.Log().Write(batch); err != nil {
+		return fmt.Errorf("store logs: %w", err)
+	}
+	s.staged = 0
+	return nil
+}
+
+// connect lets an empty log continue at the first entry of the batch.
+func (s *LogStore) connect(batch *raftlog.Batch) error {
+	b, err := s.a.s.Log().Bounds()
+	first := batch.Entries[0].Index
+	if err != nil || !b.Empty() || first == 0 || first == b.First() {
+		return err
+	}
+	p := raftlog.Position{Index: first - 1}
+	if newest := s.a.continuation(); newest.Index == p.Index {
+		p.Term = newest.Term
+	}
+	batch.Reset = &p
+	return nil
+}
+
+// DeleteRange durably deletes [lo, hi], both included: a prefix, a suffix, or
+// everything. Entries that are not there count as deleted. A log that was
+// emptied continues after the newest snapshot. Anything else would leave a
+// gap and is fault.ErrInvalid.
+func (s *LogStore) DeleteRange(lo, hi uint64) error {
+	log := s.a.s.Log()
+	b, err := log.Bounds()
+	if err != nil {
+		return fmt.Errorf("delete range: %w", err)
+	}
+	if lo > hi || b.Empty() || hi < b.First() || lo > b.Last {
+		return nil
+	}
+	prefix, suffix := lo <= b.First(), hi >= b.Last
+	switch {
+	case prefix && suffix:
+		err = log.Reset(s.a.continuation())
+	case prefix:
+		err = log.CompactTo(hi)
+	case suffix:
+		err = log.TruncateFrom(lo)
+	default:
+		err = fmt.Errorf("[%d, %d] lies inside [%d, %d]: %w", lo, hi, b.First(), b.Last, fault.ErrInvalid)
+	}
+	if err != nil {
+		return fmt.Errorf("delete range: %w", err)
+	}
+	return nil
+}
+
+// StageCommitIndex keeps index until the next StoreLogs, which writes it in the
+// same batch as its entries. A crash before that forgets it.
+func (s *LogStore) StageCommitIndex(index uint64) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.staged = max(s.staged, index)
+	return nil
+}
+
+// GetCommitIndex is the commit index written last, never above the last entry;
+// 0 if none was.
+func (s *LogStore) GetCommitIndex() (uint64, error) {
+	index, err := stableUint64(s.a.s.Log(), commitKey)
+	if err != nil {
+		return 0, err
+	}
+	last, err := s.LastIndex()
+	return min(index, last), err
+}
