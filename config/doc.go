@@ -1,0 +1,63 @@
+// Package config reads a node's configuration from YAML and opens what it says:
+//
+//	c, err := config.Load("node.yaml")
+//	...
+//	st, err := c.Open(ctx, dir)
+//
+// or, for a program that needs no file, config.OpenDir(dir, nil): a segment
+// log, snapshots in a directory, and Pebble.
+//
+// # The file
+//
+//	raft_storage:
+//	  health_check_interval_ms: 5000
+//	  snapshot_compression: zstd        # or in snapshot_storage, or the same in both
+//	  log_storage:
+//	    backend_type: append_log        # or memory_log
+//	    path: log                       # below the directory given to Open, or absolute
+//	    config:
+//	      buffer_size: 10000            # entries that one commit takes along
+//	      sync_policy: batch            # always, batch, interval or never
+//	      flush_interval_ms: 100        # of sync_policy interval
+//	      checksum_validation: true
+//	  snapshot_storage:
+//	    backend_type: compressed_file   # or memory_snapshot
+//	    path: snapshots
+//	    config:
+//	      compression: zstd             # none, gzip, lz4 or zstd
+//	      compression_level: 3
+//	      max_snapshots: 8
+//	      retention:
+//	        strategy: keep_latest       # keep_by_age, combined or size_based_lru
+//	        keep_count: 5
+//	        max_age_hours: 168
+//	        max_total_size_mb: 4096
+//	  app_storage:
+//	    backend_type: pebble            # rocksdb or memory
+//	    path: data
+//	    config:
+//	      cache_size_mb: 1024
+//	      write_buffer_size_mb: 64
+//	      max_write_buffer_number: 3
+//	      compaction_style: level
+//	      sync_policy: never            # as that of the log
+//	      flush_interval_ms: 100
+//
+// memory_log has max_entries and circular_buffer, app_storage memory has
+// max_size_mb. A megabyte is 1024 * 1024 bytes. [Config.String] prints what a
+// file means with every default filled in, in the same form.
+//
+// The default of sync_policy is batch for the log and never for the data: the
+// log brings back what the data loses in a power failure, and the data is
+// synced before the log lets go of it.
+//
+// # Mistakes
+//
+// Reading is strict. A key that is not known, a value out of range, a
+// combination that would lose data: all of them are found at once and returned
+// as [Mistakes], each with its place and, where there is one, the name that was
+// meant. What is accepted and yet worth knowing is in [Config.Notes].
+//
+// A file may have other sections beside raft_storage. Whoever owns one reads
+// it with the same strictness through [Document] and [Section].
+package config
