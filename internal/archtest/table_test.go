@@ -58,8 +58,14 @@ var table = []row{
 	{path: "adapter/etcdraft", level: 5, modules: []string{"go.etcd.io/raft/v3"}},
 	{
 		path: "server", level: 5,
-		also:    []string{"adapter/*"}, // it replicates through one
+		also:    []string{"adapter/*", "server/*"}, // it replicates through one, and puts its own parts together
 		modules: []string{"github.com/hashicorp/raft", "github.com/tidwall/redcon"},
+	},
+	{path: "server/command", level: 5},
+	{
+		path: "server/resp", level: 5,
+		also:    []string{"server/command"}, // it speaks them
+		modules: []string{"github.com/tidwall/redcon"},
 	},
 	{path: "cmd/*", level: 5, also: everything, modules: everything},
 	{path: "examples", level: 5, also: everything, modules: everything},
