@@ -59,7 +59,7 @@ var table = []row{
 	{
 		path: "server", level: 5,
 		also:    []string{"adapter/*", "server/*"}, // it replicates through one, and puts its own parts together
-		modules: []string{"github.com/hashicorp/raft", "github.com/tidwall/redcon"},
+		modules: []string{"github.com/hashicorp/raft", "github.com/tidwall/redcon", "github.com/prometheus/client_golang"},
 	},
 	{path: "server/command", level: 5},
 	{
