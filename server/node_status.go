@@ -62,16 +62,30 @@ var roles = map[raft.RaftState]string{raft.Leader: "leader", raft.Follower: "fol
 // Role is leader, follower, candidate or shutdown.
 func (n *Node) Role() string { return roles[n.raft.State()] }
 
-// Ready returns nil if the node can serve: a leader is known, and the storage
-// is not unhealthy.
+// readyWait bounds how long Ready waits for a new term to begin.
+const readyWait = 2 * time.Second
+
+// Ready returns nil if the node can serve: the storage is not unhealthy, and
+// somebody else leads, or this node does and has applied what was committed
+// before its term.
 func (n *Node) Ready(ctx context.Context) error {
+	if !n.gate.Enter() {
+		return fmt.Errorf("node: %w", fault.ErrClosed)
+	}
+	defer n.gate.Leave()
 	if err := n.healthy(ctx); err != nil {
 		return err
 	}
-	if _, id := n.raft.LeaderWithID(); id == "" {
+	_, id := n.raft.LeaderWithID()
+	if id == "" {
 		return errors.New("no leader is known")
 	}
-	return nil
+	if string(id) != n.o.ID {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, readyWait)
+	defer cancel()
+	return n.lead(ctx, n.raft.CurrentTerm())
 }
 
 // healthy returns nil unless the node has to be opened again.

@@ -241,7 +241,7 @@ func TestDamagedNewestSnapshot(t *testing.T) {
 	}
 }
 
-func TestNewRefusesNothing(t *testing.T) {
+func TestNewNeedsStorageAndFunction(t *testing.T) {
 	if _, err := hashiraft.New(t.Context(), nil, put, nil); !errors.Is(err, fault.ErrInvalid) {
 		t.Errorf("without a storage: %v", err)
 	}
