@@ -47,34 +47,24 @@ func (db *DB) Begin(ctx context.Context, writable bool) (kv.DriverTx, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	g, err := db.begin(writable)
-	if err != nil {
-		return nil, err
-	}
-	if writable {
-		return &writeTx{db: db, g: g, batch: g.db.NewIndexedBatch()}, nil
-	}
-	return &readTx{db: db, g: g, snap: g.db.NewSnapshot()}, nil
-}
-
-func (db *DB) begin(writable bool) (*generation, error) {
 	db.mu.Lock()
 	defer db.mu.Unlock()
-	if db.closed {
+	g := db.live
+	switch {
+	case db.closed:
 		return nil, errClosed("begin")
-	}
-	if writable {
-		if db.writing {
-			return nil, fmt.Errorf("pebble engine has a writer: %w", fault.ErrConflict)
-		}
-		if err := db.live.fate.poisoned(); err != nil {
-			return nil, fmt.Errorf("pebble engine: begin: %w", err)
-		}
-		db.writing = true
+	case writable && db.writing:
+		return nil, fmt.Errorf("pebble engine has a writer: %w", fault.ErrConflict)
+	case writable && g.fate.err() != nil:
+		return nil, fmt.Errorf("pebble engine: begin: %w", g.fate.poisoned())
 	}
 	db.txns++
-	db.live.refs++
-	return db.live, nil
+	g.refs++
+	if !writable {
+		return &readTx{db: db, g: g, view: g.see()}, nil
+	}
+	db.writing = true
+	return &writeTx{db: db, g: g, batch: g.db.NewIndexedBatch()}, nil
 }
 
 // end is the end of a transaction.
@@ -204,9 +194,10 @@ func (db *DB) Size() (size kv.Size, err error) {
 	return size, err
 }
 
-// Close ends the engine; imports that were not switched to are dropped. The
-// log is synced, but only Sync says whether that worked. Close is
-// fault.ErrInvalid, and does nothing, while transactions are open.
+// Close ends the engine; imports that were not switched to are dropped. What is
+// in the log becomes a table, so that the next Open has nothing to replay, but
+// only Sync says what is durable. Close is fault.ErrInvalid, and does nothing,
+// while transactions are open.
 func (db *DB) Close() error {
 	db.mu.Lock()
 	if db.closed {

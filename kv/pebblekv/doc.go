@@ -42,7 +42,11 @@
 // are full. A log that finds no room poisons.
 //
 // Damage that Pebble finds is *fault.Corruption, from the call that met it. Met
-// by background work it poisons.
+// by background work it poisons. Pebble finds damage in its log if the log went
+// on for a block of 32 KiB after the sync that covered the place. At the very
+// end damage looks like the end, and a log that is gone like one that never
+// was: after a crash the state is then an older one. Close leaves nothing in
+// the log.
 //
 // What still ends the process: a broken invariant that Pebble finds in a
 // goroutine of its own is a panic there. What a failed engine held, such as a

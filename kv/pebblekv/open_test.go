@@ -8,6 +8,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -209,6 +211,64 @@ func TestDamagedTables(t *testing.T) {
 			t.Errorf("%s: reading = %v, want corrupt", name, err)
 		}
 	}
+}
+
+// After a crash, damage in the log is found, also in the first log of a new
+// store, unless it is at the very end.
+func TestDamagedLog(t *testing.T) {
+	const n = 40
+	for _, off := range []int64{100, 1 << 15, 1 << 16} {
+		disk, log := crashed(t, n)
+		f, err := disk.OpenWrite(log)
+		ok(t, err)
+		b := make([]byte, 1)
+		_, err = f.ReadAt(b, off)
+		ok(t, err)
+		_, err = f.WriteAt([]byte{b[0] ^ 4}, off)
+		ok(t, errors.Join(err, f.Close()))
+		if err := readAll(t, disk); !errors.Is(err, fault.ErrCorrupt) {
+			t.Errorf("bit flipped at %d: reading = %v, want corrupt", off, err)
+		}
+	}
+	disk, _ := crashed(t, n)
+	db, err := pebblekv.Open("kv", options(disk))
+	ok(t, err)
+	tx, err := db.Begin(t.Context(), false)
+	ok(t, err)
+	if got := keys(t, tx); len(got) != n {
+		t.Errorf("%d keys after a crash, want %d", len(got), n)
+	}
+	ok(t, errors.Join(tx.Rollback(), db.Close()))
+}
+
+// crashed is a disk with a store that died after n synced commits of 3 KB, and
+// its log.
+func crashed(t *testing.T, n int) (vfs.FS, string) {
+	t.Helper()
+	var dead atomic.Bool
+	disk := vfs.NewMem()
+	db, err := pebblekv.Open("kv", options(vfs.Hook(disk, func(op vfs.Op) error {
+		if dead.Load() && changes(op) {
+			return syscall.EIO
+		}
+		return nil
+	})))
+	ok(t, err)
+	for i := range n {
+		tx, err := db.Begin(t.Context(), true)
+		ok(t, err)
+		ok(t, errors.Join(tx.Put(fmt.Appendf(nil, "key%d", i), make([]byte, 3000)), tx.Commit(), db.Sync()))
+	}
+	dead.Store(true)
+	_ = db.Close()
+	for _, file := range entries(t, disk, "kv/gen-00000001") {
+		file = path.Join("kv/gen-00000001", file)
+		if info, err := disk.Stat(file); path.Ext(file) == ".log" && err == nil && info.Size > 3000*int64(n) {
+			return disk, file
+		}
+	}
+	t.Fatal("no log holds it all")
+	return nil, ""
 }
 
 // Every file that is gone is missed, but for the log, of which Pebble keeps no

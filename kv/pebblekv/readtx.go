@@ -15,27 +15,27 @@ type readTx struct {
 	db *DB
 	g  *generation
 
-	mu   sync.RWMutex // over snap: Pebble panics when a closed one is used
-	snap *pebble.Snapshot
+	mu   sync.RWMutex // over view: Pebble panics when a closed one is used
+	view *view        // nil when the transaction has ended
 }
 
 func (t *readTx) Get(key []byte) ([]byte, error) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	if t.snap == nil {
+	if t.view == nil {
 		return nil, errClosed("transaction")
 	}
-	return t.g.get(t.snap, key)
+	return t.g.get(t.view.snap, key)
 }
 
 func (t *readTx) Scan(r kv.Range) iter.Seq2[kv.Pair, error] {
 	return t.db.scan(t.g, r, func() (*pebble.Iterator, error) {
 		t.mu.RLock()
 		defer t.mu.RUnlock()
-		if t.snap == nil {
+		if t.view == nil {
 			return nil, errClosed("transaction")
 		}
-		return t.g.iterator(t.snap, r)
+		return t.g.iterator(t.view.snap, r)
 	})
 }
 
@@ -51,11 +51,11 @@ func (t *readTx) readOnly() error {
 func (t *readTx) Rollback() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.snap == nil {
+	if t.view == nil {
 		return nil
 	}
-	err := t.snap.Close()
-	t.snap = nil
+	err := t.db.unsee(t.g, t.view)
+	t.view = nil
 	t.db.end(t.g, false)
 	return err
 }

@@ -104,9 +104,10 @@ func (t *writeTx) commit(batch *pebble.Batch) error {
 		_ = batch.Close() // it was not applied
 		return err
 	}
-	// A batch whose commit failed may still be Pebble's.
-	if err := t.g.write(func() error { return batch.Commit(pebble.NoSync) }); err != nil {
-		return err
+	err := t.g.write(func() error { return batch.Commit(pebble.NoSync) })
+	t.db.renew(t.g)
+	if err != nil {
+		return err // the batch may still be Pebble's
 	}
 	return batch.Close()
 }
