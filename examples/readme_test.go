@@ -3,19 +3,23 @@
 package examples
 
 import (
+	"bufio"
+	"bytes"
 	"context"
+	"errors"
+	"fmt"
+	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 
+	"github.com/trimarandb/trimaran/config"
 	"github.com/trimarandb/trimaran/kv"
-	"github.com/trimarandb/trimaran/kv/memkv"
 	"github.com/trimarandb/trimaran/raftlog"
 	"github.com/trimarandb/trimaran/raftlog/seglog"
-	"github.com/trimarandb/trimaran/snapshot"
-	"github.com/trimarandb/trimaran/snapshot/membucket"
 )
 
 // blocks returns the code blocks of one language in the README.
@@ -36,25 +40,78 @@ func blocks(t *testing.T, language string) []string {
 }
 
 // Every command of the README runs. The one that tests everything is what CI's
-// step runs: from within a test it would run itself.
+// step runs: from within a test it would run itself. The node runs beside the
+// commands after it, with its data in a directory of the test.
 func TestReadmeCommands(t *testing.T) {
 	ci, err := os.ReadFile("../.ci/run")
 	if err != nil {
 		t.Fatal(err)
 	}
+	served := false
 	for _, block := range blocks(t, "sh") {
 		for command := range strings.Lines(block) {
 			command = strings.TrimSpace(command)
-			if strings.Contains(string(ci), "\ntests() { "+command+"; }\n") {
-				continue
-			}
-			cmd := exec.CommandContext(t.Context(), "sh", "-c", command)
-			cmd.Dir = ".."
-			if out, err := cmd.CombinedOutput(); err != nil {
-				t.Errorf("%s: %v\n%s", command, err, out)
+			name, _, _ := strings.Cut(command, " ")
+			switch {
+			case strings.Contains(string(ci), "\ntests() { "+command+"; }\n"):
+			case command == "go run ./cmd/trimaran serve":
+				serve(t)
+				served = true
+			case name != "go" && missing(name):
+				t.Logf("%s is not on this machine, so this was not run: %s", name, command)
+			default:
+				if out, err := shell(t, command).CombinedOutput(); err != nil || bytes.HasPrefix(out, []byte("(error)")) {
+					t.Errorf("%s: %v\n%s", command, err, out)
+				}
 			}
 		}
 	}
+	if !served {
+		t.Error("the README does not say how to run a node")
+	}
+}
+
+func missing(program string) bool {
+	_, err := exec.LookPath(program)
+	return err != nil
+}
+
+func shell(t *testing.T, command string) *exec.Cmd {
+	cmd := exec.CommandContext(t.Context(), "sh", "-c", command)
+	cmd.Dir = ".."
+	return cmd
+}
+
+// serve does what the README's first command does, in another directory.
+func serve(t *testing.T) {
+	t.Helper()
+	dir := t.TempDir()
+	exe := filepath.Join(dir, "trimaran")
+	if out, err := shell(t, "go build -o "+exe+" ./cmd/trimaran").CombinedOutput(); err != nil {
+		t.Fatalf("build: %v\n%s", err, out)
+	}
+	cmd := exec.Command(exe, "serve")
+	cmd.Dir = dir
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd.Stderr = os.Stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := errors.Join(cmd.Process.Signal(os.Interrupt), cmd.Wait()); err != nil {
+			t.Errorf("stop with Ctrl-C: %v", err)
+		}
+	})
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		if strings.Contains(lines.Text(), "Ctrl-C") {
+			go func() { _, _ = io.Copy(io.Discard, out) }()
+			return
+		}
+	}
+	t.Fatal("serve ended before it was ready")
 }
 
 // Every piece of Go in the README is a piece of tour, which runs.
@@ -68,7 +125,7 @@ func TestReadmeCode(t *testing.T) {
 			t.Errorf("this is not in tour, line by line:\n%s", block)
 		}
 	}
-	if err := tour(t.Context(), t.TempDir(), []byte("node-a")); err != nil {
+	if err := tour(t.Context(), t.TempDir()); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -78,22 +135,11 @@ func flush(code string) string {
 	return regexp.MustCompile(`(?m)^[\t ]+`).ReplaceAllString(code, "")
 }
 
-func tour(ctx context.Context, dir string, members []byte) error {
-	engine, err := memkv.New(nil)
-	if err != nil {
+func tour(ctx context.Context, dir string) error {
+	if err := together(ctx, filepath.Join(dir, "storage")); err != nil {
 		return err
 	}
-	data, err := kv.New(engine, nil)
-	if err != nil {
-		return err
-	}
-	defer data.Close()
-	snapshots, err := snapshot.New(membucket.New(nil), nil)
-	if err != nil {
-		return err
-	}
-	defer snapshots.Close()
-
+	dir = filepath.Join(dir, "log")
 	store, err := seglog.Open(dir, nil)
 	if err != nil {
 		return err
@@ -111,42 +157,36 @@ func tour(ctx context.Context, dir string, members []byte) error {
 	if err != nil {
 		return err
 	}
+	return severalGroups(store)
+}
 
-	err = data.Update(ctx, func(tx *kv.WriteTx) error {
-		if err := tx.Put([]byte("x"), []byte("1")); err != nil {
-			return err
-		}
-		return tx.SetMark(kv.Mark{Index: 1, Term: 1})
+func together(ctx context.Context, dir string) error {
+	storage, err := config.OpenDir(dir, nil)
+	if err != nil {
+		return err
+	}
+	defer storage.Close()
+	entries := []raftlog.Entry{
+		{Index: 1, Term: 1, Kind: raftlog.Configuration, Data: []byte("node-a")},
+		{Index: 2, Term: 1, Data: []byte("x")},
+	}
+	if err := storage.Log().Append(entries...); err != nil {
+		return err
+	}
+	err = storage.Apply(ctx, entries, func(tx *kv.WriteTx, e raftlog.Entry) error {
+		return tx.Put(e.Data, nil)
 	})
 	if err != nil {
 		return err
 	}
-
-	capture, err := data.Capture(ctx)
+	meta, err := storage.Snapshot(ctx, 0)
 	if err != nil {
 		return err
 	}
-	defer capture.Release()
-	mark := capture.Mark()
-	w, err := snapshots.Create(ctx, snapshot.Info{Index: mark.Index, Term: mark.Term, Membership: members}, nil)
-	if err != nil {
-		return err
+	if meta.Index != 2 {
+		return fmt.Errorf("snapshot at index %d, want 2", meta.Index)
 	}
-	defer w.Close() // discards what was not committed
-	if _, err := capture.WriteTo(w); err != nil {
-		return err
-	}
-	meta, err := w.Commit()
-	if err != nil {
-		return err
-	}
-
-	err = log.CompactTo(meta.Index)
-	if err != nil {
-		return err
-	}
-
-	return severalGroups(store)
+	return nil
 }
 
 func severalGroups(store *seglog.Store) (err error) {
