@@ -109,6 +109,7 @@ func TestAppendToRefuses(t *testing.T) {
 	long := make([]byte, command.MaxKey+1)
 	for name, c := range map[string]command.Command{
 		"a long key":          {Ops: []command.Op{{Code: command.Get, Args: [][]byte{long}}}},
+		"a long pattern":      {Ops: []command.Op{{Code: command.Keys, Args: [][]byte{long[:command.MaxMatch+1]}}}},
 		"a long watched key":  {Watches: []command.Watch{{Key: long}}},
 		"a long value":        {Ops: []command.Op{{Code: command.Append, Args: [][]byte{{1}, make([]byte, command.MaxValue+1)}}}},
 		"a deadline before 0": {Ops: []command.Op{{Code: command.ExpireAt, N: -1, Args: args("k")}}},

@@ -9,8 +9,9 @@ import (
 // Limits that hold on every replica, whatever its store allows. A store must
 // allow at least this much; the defaults of package kv do.
 const (
-	MaxKey   = 64 << 10 // bytes of a key or pattern; a key has at least one
+	MaxKey   = 64 << 10 // bytes of a key, which has at least one
 	MaxValue = 64 << 20 // bytes of a value
+	MaxMatch = 1 << 10  // bytes of a pattern, which bounds the time of a match
 	MaxArgs  = 1 << 20  // arguments of all operations of one command
 	MaxOps   = 1 << 20  // operations of one command
 	MaxReply = 64 << 20 // bytes after which a command's operations give no more replies
@@ -172,7 +173,11 @@ func (r rule) checkArgs(c Code, args [][]byte) error {
 		case value && len(arg) > MaxValue:
 			return fmt.Errorf("%v: value of %d bytes, at most %d: %w", c, len(arg), MaxValue, fault.ErrInvalid)
 		case value:
-		case len(arg) > MaxKey, len(arg) == 0 && r.shape != pattern:
+		case r.shape == pattern:
+			if len(arg) > MaxMatch {
+				return fmt.Errorf("%v: pattern of %d bytes, at most %d: %w", c, len(arg), MaxMatch, fault.ErrInvalid)
+			}
+		case len(arg) > MaxKey, len(arg) == 0:
 			return fmt.Errorf("%v: key of %d bytes, 1 to %d are allowed: %w", c, len(arg), MaxKey, fault.ErrInvalid)
 		}
 	}

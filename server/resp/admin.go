@@ -63,7 +63,7 @@ func (c *client) configGet(args [][]byte) {
 	}
 	matches := slices.DeleteFunc(settings, func(f InfoField) bool {
 		return !slices.ContainsFunc(args[2:], func(p []byte) bool {
-			return command.Compile([]byte(strings.ToLower(string(p)))).Match([]byte(f.Name))
+			return len(p) <= command.MaxMatch && command.Compile([]byte(strings.ToLower(string(p)))).Match([]byte(f.Name))
 		})
 	})
 	c.array(2 * len(matches))
@@ -102,6 +102,7 @@ func (c *client) commandInfo(args [][]byte) {
 
 // describe writes the ten fields that Redis 7 has for a command.
 func (c *client) describe(e *entry) {
+	c.spill()
 	c.array(10)
 	c.bulk(e.name)
 	c.number(int64(e.arity))

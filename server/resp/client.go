@@ -29,8 +29,9 @@ type client struct {
 	fresh      bool // a read now needs no barrier: one began after all input had come
 	quit       bool
 
-	queue   *queue // since MULTI, nil outside
-	watches []command.Watch
+	queue      *queue // since MULTI, nil outside
+	watches    []command.Watch
+	watchBytes int // of their keys
 }
 
 func newClient(s *Server, nc net.Conn, id int64) *client {
@@ -68,23 +69,29 @@ func (c *client) serve() {
 			break
 		}
 		c.dispatch(args)
-		if len(c.out) >= maxOutput && c.flush() != nil {
-			return
-		}
+		c.spill()
 	}
 	c.settle()
 	_ = c.flush() // the connection is closed next, whatever came of it
 }
 
+// spill sends replies when there are many. If that fails the client is gone.
+func (c *client) spill() {
+	if len(c.out) >= maxOutput && c.flush() != nil {
+		c.quit = true
+	}
+}
+
+// flush sends what the client is owed. What could not be sent is dropped.
 func (c *client) flush() error {
 	if len(c.out) == 0 {
 		return nil
 	}
-	if err := c.nc.SetWriteDeadline(time.Now().Add(c.s.o.WriteTimeout)); err != nil {
-		return err
+	err := c.nc.SetWriteDeadline(time.Now().Add(c.s.o.WriteTimeout))
+	if err == nil {
+		_, err = c.nc.Write(c.out)
 	}
-	_, err := c.nc.Write(c.out)
-	if cap(c.out) > 4*maxOutput {
+	if cap(c.out) > maxOutput {
 		c.out = nil
 	}
 	c.out = c.out[:0]
@@ -113,7 +120,7 @@ func (c *client) dispatch(args [][]byte) {
 func (c *client) reject(e *entry, text string) {
 	switch {
 	case e != nil && e.name == "exec":
-		c.queue, c.watches = nil, nil
+		c.forget()
 		text = "EXECABORT Transaction discarded because of: " + strings.TrimPrefix(text, "ERR ")
 	case c.queue != nil:
 		c.queue.spoiled = true

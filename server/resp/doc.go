@@ -9,7 +9,7 @@
 //
 // Requests of one connection are answered in order. Writes that a client sent
 // without waiting for answers are proposed together, as one log entry, up to
-// [maxBatchOps] of them; each still succeeds or fails by itself. MULTI to EXEC
+// 1,024 of them; each still succeeds or fails by itself. MULTI to EXEC
 // is one log entry too, with what WATCH saw checked when it is applied.
 //
 // Requests are read by this package and replies written with redcon: redcon's
@@ -19,6 +19,7 @@
 //
 // # Differences from Redis
 //
+//   - A line without RESP framing has at most 16 KiB, a pattern 1 KiB.
 //   - A key has 1 to 65,536 bytes, and a value up to 64 MiB.
 //   - Time is the replicated clock, in nanoseconds, up to the year 2262.
 //   - WATCH compares what keys hold: one that was changed back has not changed.

@@ -51,7 +51,7 @@ func setDefault[T comparable](p *T, value T) {
 const redisVersion = "7.0.15"
 
 const (
-	maxInline   = 64 << 10 // bytes of a line, as in Redis
+	maxInline   = 16 << 10 // bytes of a line, and of input read at once
 	maxBatchOps = 1024     // pipelined writes in one log entry
 	maxBatch    = 1 << 20  // bytes after which no more writes join a log entry
 	maxOutput   = 64 << 10 // bytes of replies after which they are sent

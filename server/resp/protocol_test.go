@@ -32,9 +32,9 @@ func TestMalformedRequests(t *testing.T) {
 		{"*1\r\n$4\r\nPINGxx", "bulk string without its end"},
 		{"*2\r\n$3\r\nGET\r\n$10001\r\n", "request of more than 10000 bytes"},
 		{"*1000\r\n" + strings.Repeat("$1\r\na\r\n", 1000), "request of more than 10000 bytes"},
-		{"*" + strings.Repeat("1", 64<<10), "too big mbulk count string"},
-		{"*1\r\n$" + strings.Repeat("1", 64<<10), "too big bulk count string"},
-		{strings.Repeat("a", 64<<10), "too big inline request"},
+		{"*" + strings.Repeat("1", 16<<10), "too big mbulk count string"},
+		{"*1\r\n$" + strings.Repeat("1", 16<<10), "too big bulk count string"},
+		{strings.Repeat("a", 16<<10), "too big inline request"},
 		{"get \"k\r\n", "unbalanced quotes in request"},
 		{"get 'k'x\r\n", "unbalanced quotes in request"},
 	} {
@@ -150,4 +150,15 @@ func FuzzRequests(f *testing.F) {
 			t.Errorf("%q was read as %q, and that as %q, %v", b, all, got, err)
 		}
 	})
+}
+
+func TestWatchedKeysAreBounded(t *testing.T) {
+	_, addr := serve(t, newFake(t), &resp.Options{MaxRequest: 100})
+	p := dial(t, "tcp", addr.String())
+	for range 4 {
+		p.want("WATCH k", "+OK")
+	}
+	p.want("WATCH k", "-ERR watched keys of more than 100 bytes")
+	p.want("UNWATCH", "+OK")
+	p.want("WATCH k", "+OK")
 }

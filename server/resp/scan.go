@@ -2,6 +2,7 @@ package resp
 
 import (
 	"bytes"
+	"fmt"
 	"slices"
 	"strconv"
 
@@ -72,6 +73,9 @@ func (c *client) parseScan(args [][]byte) (q scanRequest, problem replyError) {
 				r.refuse(errSyntax)
 			}
 		case "MATCH":
+			if len(args[i+1]) > command.MaxMatch {
+				return q, replyError(fmt.Sprintf("ERR pattern of %d bytes, at most %d", len(args[i+1]), command.MaxMatch))
+			}
 			q.pattern = command.Compile(args[i+1])
 		case "TYPE":
 			q.nothing = !bytes.EqualFold(args[i+1], []byte("string"))

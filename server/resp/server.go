@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/tidwall/redcon"
@@ -54,6 +55,10 @@ func (s *Server) Serve(ln net.Listener) error {
 	defer s.wg.Done()
 	for {
 		nc, err := ln.Accept()
+		if err != nil && passes(err) {
+			<-time.After(acceptPause)
+			continue
+		}
 		if err != nil {
 			s.mu.Lock()
 			defer s.mu.Unlock()
@@ -65,6 +70,21 @@ func (s *Server) Serve(ln net.Listener) error {
 		}
 		s.admit(nc)
 	}
+}
+
+// acceptPause is how long no connection is accepted after there was no room for
+// one.
+const acceptPause = 20 * time.Millisecond
+
+// passes reports whether an error of Accept is about one connection, or about
+// resources that come back when others leave.
+func passes(err error) bool {
+	for _, e := range []error{syscall.ECONNABORTED, syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
 }
 
 func (s *Server) listen(ln net.Listener) bool {

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -219,5 +220,48 @@ func TestRedisTools(t *testing.T) {
 		if err != nil || !strings.Contains(string(out), tc.want) || strings.Contains(string(out), "ERR") {
 			t.Errorf("%s = %v, %s", tc.line, err, out)
 		}
+	}
+}
+
+// flaky is a listener whose first Accept finds no file descriptor.
+type flaky struct {
+	net.Listener
+	once sync.Once
+}
+
+func (f *flaky) Accept() (nc net.Conn, err error) {
+	f.once.Do(func() { err = &net.OpError{Op: "accept", Err: syscall.EMFILE} })
+	if err != nil {
+		return nil, err
+	}
+	return f.Listener.Accept()
+}
+
+func TestServeOutlivesAFullTableOfFiles(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, done := resp.New(newFake(t), nil), make(chan error, 1)
+	go func() { done <- s.Serve(&flaky{Listener: ln}) }()
+	dial(t, "tcp", ln.Addr().String()).want("PING", "+PONG")
+	if err := errors.Join(s.Close(), <-done); err != nil {
+		t.Error(err)
+	}
+}
+
+// Long replies of one transaction are sent as they come.
+func TestLongTransaction(t *testing.T) {
+	f := newFake(t)
+	_, addr := serve(t, f, nil)
+	p := dial(t, "tcp", addr.String())
+	raw := pack(t, "MULTI") + strings.Repeat(pack(t, "COMMAND"), 50) + strings.Repeat(pack(t, "INCR n"), 1000) + pack(t, "EXEC")
+	p.send(raw)
+	for range 1051 {
+		p.receive() // OK, QUEUED
+	}
+	got := p.receive()
+	if proposals, _ := f.counts(); !strings.HasSuffix(got, ":999 :1000]") || proposals != 1 {
+		t.Errorf("EXEC = %d bytes ending in %s, with %d proposals", len(got), got[max(0, len(got)-20):], proposals)
 	}
 }

@@ -99,7 +99,7 @@ func sessionCommands() []*entry {
 		{name: "ping", arity: -1, flags: "fast", run: (*client).ping},
 		{name: "echo", arity: 2, flags: "fast", run: (*client).echo},
 		{name: "select", arity: 2, flags: isPlain, run: (*client).selectDB},
-		{name: "hello", arity: -1, flags: isPlain, mode: refused, run: (*client).hello},
+		{name: "hello", arity: -1, flags: isPlain, run: (*client).hello},
 		{name: "client", arity: -2, flags: isPlain, subs: []*entry{
 			{name: "client|id", arity: 2, flags: isPlain, run: (*client).clientID},
 			{name: "client|getname", arity: 2, flags: isPlain, run: (*client).clientGetName},

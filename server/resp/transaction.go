@@ -1,6 +1,7 @@
 package resp
 
 import (
+	"bytes"
 	"fmt"
 
 	"github.com/tidwall/redcon"
@@ -56,12 +57,15 @@ func (c *client) discard([][]byte) {
 		c.fail("ERR DISCARD without MULTI")
 		return
 	}
-	c.queue, c.watches = nil, nil
+	c.forget()
 	c.ok()
 }
 
+// forget ends a transaction and the watching of keys for it.
+func (c *client) forget() { c.queue, c.watches, c.watchBytes = nil, nil, 0 }
+
 func (c *client) unwatch([][]byte) {
-	c.watches = nil
+	c.watches, c.watchBytes = nil, 0
 	c.ok()
 }
 
@@ -75,11 +79,17 @@ func (c *client) watch(args [][]byte) {
 		c.fail(fmt.Sprintf("ERR more than %d watched keys", maxWatches))
 		return
 	}
+	size := c.watchBytes
 	for _, key := range args[1:] {
+		size += len(key) + argCost
 		if op := (command.Op{Code: command.Get, Args: [][]byte{key}}); op.Check() != nil {
 			c.fail("ERR " + op.Check().Error())
 			return
 		}
+	}
+	if size > c.s.o.MaxRequest {
+		c.fail(fmt.Sprintf("ERR watched keys of more than %d bytes", c.s.o.MaxRequest))
+		return
 	}
 	more := make([]command.Watch, len(args)-1)
 	err := c.view(func(tx *kv.ReadTx) error {
@@ -88,7 +98,7 @@ func (c *client) watch(args [][]byte) {
 			if err != nil {
 				return err
 			}
-			more[i] = command.Watch{Key: key, Was: was}
+			more[i] = command.Watch{Key: bytes.Clone(key), Was: was} // it outlives what came with it
 		}
 		return nil
 	})
@@ -97,6 +107,7 @@ func (c *client) watch(args [][]byte) {
 		return
 	}
 	c.watches = append(c.watches, more...) // a key may be there twice; then both must hold, and the older decides
+	c.watchBytes = size
 	c.ok()
 }
 
@@ -108,7 +119,7 @@ func (c *client) exec([][]byte) {
 		return
 	}
 	q, watches := c.queue, c.watches
-	c.queue, c.watches = nil, nil
+	c.forget()
 	if q.spoiled {
 		c.fail("EXECABORT Transaction discarded because of previous errors.")
 		return
@@ -140,6 +151,7 @@ func (c *client) exec([][]byte) {
 	c.array(len(q.list))
 	next := 0
 	for i, r := range q.list {
+		c.spill()
 		switch {
 		case problems[i] != nil:
 			c.fail(problems[i].Error())
