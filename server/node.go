@@ -45,6 +45,7 @@ type Node struct {
 	cancel  context.CancelFunc
 	work    sync.WaitGroup
 	close   func() error
+	room    sync.Mutex // held while a snapshot makes room in a bounded log
 }
 
 // Start starts a node on s, which belongs to it from here on, also when Start

@@ -52,6 +52,9 @@ type Options struct {
 	// 10,000. TrailingEntries stay in the log behind it, for followers that lag.
 	// Default 1,000.
 	SnapshotEntries, TrailingEntries uint64
+	// LogRoom is how many entries the log has room for, if it is bounded: a
+	// snapshot is taken when half of it is used. Default: not bounded.
+	LogRoom uint64
 	// MaxCommand bounds the bytes of one command. Default 32 MiB, at most 63.
 	MaxCommand int
 	// Election is how long a follower waits for its leader before it stands for

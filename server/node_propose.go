@@ -36,6 +36,9 @@ func (n *Node) Propose(ctx context.Context, data []byte) (any, error) {
 	if err := n.lead(ctx, n.raft.CurrentTerm()); err != nil {
 		return nil, fmt.Errorf("propose: %w", err)
 	}
+	if err := n.makeRoom(ctx); err != nil {
+		return nil, fmt.Errorf("propose: %w", err)
+	}
 	if len(data) > largeCommand {
 		select {
 		case n.large <- struct{}{}:
@@ -51,6 +54,31 @@ func (n *Node) Propose(ctx context.Context, data []byte) (any, error) {
 		return nil, fmt.Errorf("propose: %w", err)
 	}
 	return response, nil
+}
+
+// makeRoom takes a snapshot when a bounded log is half full: one that fills up
+// before raft next looks at its threshold would depose the leader.
+func (n *Node) makeRoom(ctx context.Context) error {
+	if half, err := n.halfFull(); err != nil || !half {
+		return err
+	}
+	n.room.Lock()
+	defer n.room.Unlock()
+	if half, err := n.halfFull(); err != nil || !half {
+		return err // somebody else made room meanwhile
+	}
+	if _, err := n.Snapshot(ctx); err != nil && !errors.Is(err, fault.ErrNothingNew) {
+		return err
+	}
+	return nil
+}
+
+func (n *Node) halfFull() (bool, error) {
+	if n.o.LogRoom == 0 {
+		return false, nil
+	}
+	b, err := n.s.Log().Bounds()
+	return b.Count() >= n.o.LogRoom/2, err
 }
 
 // enqueue hands a command to raft. If ctx has a deadline it waits no longer for

@@ -87,7 +87,8 @@ func serve(ctx context.Context, n *nodeConfig, out *output, stdout, stderr io.Wr
 	}
 	node, err := server.Start(ctx, storage, &server.Options{
 		ID: n.id, RaftAddress: n.raft, HTTPAddress: n.http, Insecure: n.insecure,
-		SnapshotEntries: n.snapshotEntries, Logger: logger,
+		SnapshotEntries: n.atMost(n.snapshotEntries), TrailingEntries: n.atMost(trailingEntries),
+		LogRoom: uint64(n.storage.Log.MaxEntries), Logger: logger,
 	})
 	if err != nil {
 		return err
@@ -107,6 +108,18 @@ func serve(ctx context.Context, n *nodeConfig, out *output, stdout, stderr io.Wr
 	case <-ctx.Done():
 	}
 	return errors.Join(err, front.Close())
+}
+
+// trailingEntries stay in the log behind a snapshot.
+const trailingEntries = 1000
+
+// atMost bounds a number of entries by what a log in memory has room for, so
+// that a snapshot makes room before it is full.
+func (n *nodeConfig) atMost(entries uint64) uint64 {
+	if room := n.storage.Log.MaxEntries; room > 0 {
+		return max(1, min(entries, uint64(room)/4))
+	}
+	return entries
 }
 
 // waitReady returns when the node serves requests. A node alone elects itself

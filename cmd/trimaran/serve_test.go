@@ -58,6 +58,7 @@ type process struct {
 	http string
 	cmd  *exec.Cmd
 	out  *bytes.Buffer // standard error, once it has ended
+	said *bytes.Buffer // standard output up to the addresses
 }
 
 func freeAddress(t *testing.T) string {
@@ -84,7 +85,7 @@ func (p *process) start() {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	p.out = &bytes.Buffer{}
+	p.out, p.said = &bytes.Buffer{}, &bytes.Buffer{}
 	p.cmd = exec.Command(exe, p.args...)
 	p.cmd.Stderr = p.out
 	stdout, err := p.cmd.StdoutPipe()
@@ -99,8 +100,11 @@ func (p *process) start() {
 	go func() {
 		lines := bufio.NewScanner(stdout)
 		for lines.Scan() {
+			fmt.Fprintln(p.said, lines.Text())
 			if strings.Contains(lines.Text(), p.resp) {
 				ready <- true
+				_, _ = io.Copy(io.Discard, stdout)
+				return
 			}
 		}
 		ready <- false
@@ -371,4 +375,114 @@ func TestServeRefuses(t *testing.T) {
 	refused(t, exitUsage, "--insecure", "serve", "--data", t.TempDir(), "--resp", "0.0.0.0:0")
 	refused(t, exitUsage, "port", "serve", "--data", t.TempDir(), "--resp", "127.0.0.1:x")
 	refused(t, exitNotFound, "no-such-file.yaml", "serve", "--config", "no-such-file.yaml")
+}
+
+// The configuration that keeps everything in memory says so at start, works,
+// and is empty after a restart.
+func TestServeInMemory(t *testing.T) {
+	p := newProcess(t, t.TempDir(), "--config", "../../examples/memory-optimized.yaml")
+	for range 2 {
+		p.start()
+		if got := p.do("INCR", "starts"); got != "1" {
+			t.Errorf("INCR starts = %s, want 1: nothing survives", got)
+		}
+		p.kill()
+		if !strings.Contains(p.said.String(), "NOTHING survives") {
+			t.Errorf("serve said %q", p.said)
+		}
+	}
+}
+
+// A log in memory that is smaller than the usual distance of snapshots does not
+// fill up: snapshots come sooner.
+func TestServeInLittleMemory(t *testing.T) {
+	p := newProcess(t, t.TempDir(), "--config", write(t, `
+raft_storage:
+  log_storage: {backend_type: memory_log, config: {max_entries: 400, circular_buffer: true}}
+  snapshot_storage: {backend_type: memory_snapshot, config: {max_snapshots: 2}}
+  app_storage: {backend_type: memory}
+`))
+	p.start()
+	c, err := p.dial()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.c.Close()
+	for i := range 2000 {
+		if reply, err := c.do("SET", "k", strconv.Itoa(i)); err != nil || reply != "OK" {
+			t.Fatalf("SET %d = %q, %v", i, reply, err)
+		}
+	}
+}
+
+// A node that keeps snapshots needs little of its log: the directory stays
+// small, and a restart finds everything.
+func TestServeCompactsItsLog(t *testing.T) {
+	dir := t.TempDir()
+	p := newProcess(t, dir, "--config", write(t, "node:\n  snapshot_entries: 200\n"))
+	p.start()
+	c, err := p.dial()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.c.Close()
+	for i := range 5000 {
+		if reply, err := c.do("SET", fmt.Sprintf("key-%d", i%100), strconv.Itoa(i)); err != nil || reply != "OK" {
+			t.Fatalf("SET %d = %q, %v", i, reply, err)
+		}
+	}
+	p.get("POST", "/v1/snapshot")
+	var status struct {
+		First uint64 `json:"log_first_index"`
+		Last  uint64 `json:"log_last_index"`
+	}
+	if err := json.Unmarshal([]byte(p.get("GET", "/v1/status")), &status); err != nil || status.First < 3000 || status.Last < 5000 {
+		t.Errorf("log of 5,000 entries with a snapshot every 200: %+v, %v", status, err)
+	}
+	p.kill()
+	p.start()
+	for i := range 100 {
+		if got := p.do("GET", fmt.Sprintf("key-%d", i)); got != strconv.Itoa(4900+i) {
+			t.Fatalf("key-%d = %s after the restart", i, got)
+		}
+	}
+}
+
+func TestServeOnADirectoryItMayNotWrite(t *testing.T) {
+	if os.Geteuid() == 0 {
+		t.Skip("root may write everywhere; package seglog tests the refusal with another user's rights")
+	}
+	dir := t.TempDir()
+	if err := os.Chmod(dir, 0o500); err != nil {
+		t.Fatal(err)
+	}
+	refused(t, exitFailure, "permission denied", newProcess(t, filepath.Join(dir, "data")).args...)
+}
+
+// Bytes that are no protocol end their connection and nothing else.
+func TestServeMalformed(t *testing.T) {
+	p := newProcess(t, t.TempDir())
+	p.start()
+	for _, bytes := range []string{"*1\r\n$99999999999999999999\r\n", "*-5\r\n", "*2000000000\r\n$1\r\n", "\x00\xff\x00\r\n", "*1\r\n$3\r\nGETX\r\n", "$5\r\n"} {
+		c, err := p.dial()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(c.c, bytes); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.c.(*net.TCPConn).CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.c.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.Copy(io.Discard, c.r); err != nil {
+			t.Errorf("after %q: %v", bytes, err)
+		}
+		_ = c.c.Close()
+		if got := p.do("PING"); got != "PONG" {
+			t.Errorf("PING after %q = %s", bytes, got)
+		}
+	}
 }
