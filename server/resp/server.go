@@ -23,7 +23,7 @@ type Server struct {
 	commands map[string]*entry
 	cursors  *cursors
 
-	ctx    context.Context // ends with Close; requests under way are given up then
+	ctx    context.Context // ends when Close gives up what is under way
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 
@@ -155,9 +155,21 @@ func (s *Server) Close() error {
 		_ = c.nc.SetReadDeadline(time.Unix(1, 0)) // wakes who waits for a request; an error means that it is closed
 	}
 	s.mu.Unlock()
+	late := time.AfterFunc(s.o.RequestTimeout, s.abandon)
 	s.wg.Wait()
+	late.Stop()
 	s.cancel()
 	return errors.Join(failed...)
+}
+
+// abandon gives up requests under way, and clients that do not take answers.
+func (s *Server) abandon() {
+	s.cancel()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.clients {
+		_ = c.nc.Close() // nobody is told
+	}
 }
 
 // connected is the number of clients.

@@ -265,3 +265,19 @@ func TestLongTransaction(t *testing.T) {
 		t.Errorf("EXEC = %d bytes ending in %s, with %d proposals", len(got), got[max(0, len(got)-20):], proposals)
 	}
 }
+
+// Close does not wait longer for a client that takes no answers.
+func TestCloseGivesUpOnStuckClients(t *testing.T) {
+	f := newFake(t)
+	s, addr := serve(t, f, &resp.Options{RequestTimeout: 100 * time.Millisecond, WriteTimeout: time.Hour})
+	p := dial(t, "tcp", addr.String())
+	p.want("SET k "+strings.Repeat("v", 1<<20), "+OK")
+	raw := strings.Repeat(pack(t, "GET k"), 300)
+	p.send(raw)
+	if _, err := p.br.ReadByte(); err != nil { // it has begun
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Errorf("Close = %v", err)
+	}
+}
