@@ -88,13 +88,13 @@ func serve(ctx context.Context, n *nodeConfig, out *output, stdout, stderr io.Wr
 	node, err := server.Start(ctx, storage, &server.Options{
 		ID: n.id, RaftAddress: n.raft, HTTPAddress: n.http, Insecure: n.insecure,
 		SnapshotEntries: n.atMost(n.snapshotEntries), TrailingEntries: n.atMost(trailingEntries),
-		LogRoom: uint64(n.storage.Log.MaxEntries), Logger: logger,
+		LogRoom: uint64(n.storage.Log.MaxEntries), MaxCommand: maxCommand, Logger: logger,
 	})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, node.Close()) }()
-	front := resp.New(backend{node}, &resp.Options{Version: buildVersion().Version})
+	front := resp.New(backend{node}, &resp.Options{Version: buildVersion().Version, MaxRequest: maxCommand - 1<<10})
 	failed := make(chan error, 1)
 	go func() { failed <- front.Serve(listener) }()
 	if err := waitReady(ctx, node, logger); err != nil {
@@ -109,6 +109,10 @@ func serve(ctx context.Context, n *nodeConfig, out *output, stdout, stderr io.Wr
 	}
 	return errors.Join(err, front.Close())
 }
+
+// maxCommand bounds one command, in bytes; a request is a little less, so that
+// what the front accepts the node does too.
+const maxCommand = 63 << 20
 
 // trailingEntries stay in the log behind a snapshot.
 const trailingEntries = 1000
