@@ -257,6 +257,26 @@ func TestCompactAndSize(t *testing.T) {
 	}
 }
 
+// A walk that begins after its transaction has ended, on a content that is
+// gone, is an error and no more.
+func TestWalkAfterTheEnd(t *testing.T) {
+	db, err := pebblekv.Open("kv", options(filled(t)))
+	ok(t, err)
+	tx, err := db.Begin(t.Context(), false)
+	ok(t, err)
+	seq := tx.Scan(kv.Range{})
+	ok(t, tx.Rollback())
+	ok(t, replace(t, db))
+	for range 2 {
+		for _, err := range seq {
+			if !errors.Is(err, fault.ErrClosed) {
+				t.Errorf("Scan = %v, want closed", err)
+			}
+		}
+	}
+	ok(t, db.Close())
+}
+
 func TestCloseWaitsForNobody(t *testing.T) {
 	db, err := pebblekv.Open("kv", options(vfs.NewMem()))
 	ok(t, err)

@@ -29,13 +29,13 @@ func (t *readTx) Get(key []byte) ([]byte, error) {
 }
 
 func (t *readTx) Scan(r kv.Range) iter.Seq2[kv.Pair, error] {
-	return t.db.scan(t.g, r, func() (*pebble.Iterator, error) {
+	return t.g.scan(r.Reverse, func() (*pebble.Iterator, func(), error) {
 		t.mu.RLock()
 		defer t.mu.RUnlock()
 		if t.view == nil {
-			return nil, errClosed("transaction")
+			return nil, nil, errClosed("transaction")
 		}
-		return t.g.iterator(t.view.snap, r)
+		return t.db.iterator(t.g, t.view.snap, r)
 	})
 }
 

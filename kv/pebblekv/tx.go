@@ -24,8 +24,9 @@ func (g *generation) get(r pebble.Reader, key []byte) ([]byte, error) {
 	return v, closer.Close()
 }
 
-// iterator sees r as it is now. A nil one is an empty walk.
-func (g *generation) iterator(r pebble.Reader, span kv.Range) (*pebble.Iterator, error) {
+// iterator sees r as it is now, and keeps the generation until end is called.
+// A nil iterator is an empty walk. The caller's transaction is alive.
+func (db *DB) iterator(g *generation, r pebble.Reader, span kv.Range) (it *pebble.Iterator, end func(), err error) {
 	o := pebble.IterOptions{KeyTypes: pebble.IterKeyTypePointsOnly}
 	if len(span.Lo) > 0 {
 		o.LowerBound = span.Lo
@@ -33,11 +34,13 @@ func (g *generation) iterator(r pebble.Reader, span kv.Range) (*pebble.Iterator,
 	if len(span.Hi) > 0 {
 		o.UpperBound = span.Hi
 		if bytes.Compare(span.Lo, span.Hi) >= 0 {
-			return nil, nil
+			return nil, func() {}, nil
 		}
 	}
-	it, err := r.NewIter(&o)
-	return it, g.damaged(err)
+	if it, err = r.NewIter(&o); err != nil {
+		return nil, nil, g.damaged(err)
+	}
+	return it, db.hold(g), nil
 }
 
 // walk yields what it passes and closes it, also when the loop panics.
@@ -62,16 +65,18 @@ func (g *generation) walk(it *pebble.Iterator, reverse bool, yield func(kv.Pair,
 	}
 }
 
-// scan walks what newIter opens when the walk begins.
-func (db *DB) scan(g *generation, span kv.Range, newIter func() (*pebble.Iterator, error)) iter.Seq2[kv.Pair, error] {
+// scan walks what begin opens when the walk begins, and then calls the function
+// that begin returned.
+func (g *generation) scan(reverse bool, begin func() (*pebble.Iterator, func(), error)) iter.Seq2[kv.Pair, error] {
 	return func(yield func(kv.Pair, error) bool) {
-		defer db.hold(g)()
-		it, err := newIter()
-		switch {
-		case err != nil:
+		it, end, err := begin()
+		if err != nil {
 			yield(kv.Pair{}, err)
-		case it != nil:
-			g.walk(it, span.Reverse, yield)
+			return
+		}
+		defer end()
+		if it != nil {
+			g.walk(it, reverse, yield)
 		}
 	}
 }

@@ -44,11 +44,11 @@ func (t *writeTx) Get(key []byte) ([]byte, error) {
 }
 
 func (t *writeTx) Scan(r kv.Range) iter.Seq2[kv.Pair, error] {
-	return t.db.scan(t.g, r, func() (*pebble.Iterator, error) {
+	return t.g.scan(r.Reverse, func() (*pebble.Iterator, func(), error) {
 		if err := t.check(0); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		return t.g.iterator(t.batch, r)
+		return t.db.iterator(t.g, t.batch, r)
 	})
 }
 
