@@ -1,0 +1,63 @@
+//go:build rocksdb && cgo
+
+package rockskv
+
+import (
+	"fmt"
+	"iter"
+	"sync"
+
+	"github.com/trimarandb/trimaran/fault"
+	"github.com/trimarandb/trimaran/kv"
+)
+
+// readTx is a snapshot. Writes to it are fault.ErrReadOnly.
+type readTx struct {
+	db *DB
+	g  *generation
+
+	mu   sync.RWMutex // over view: RocksDB must not be shown one that is gone
+	view *view        // nil when the transaction has ended
+}
+
+func (t *readTx) Get(key []byte) ([]byte, error) {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	if t.view == nil {
+		return nil, errClosed("transaction")
+	}
+	return t.g.get(t.view.read, key)
+}
+
+func (t *readTx) Scan(r kv.Range) iter.Seq2[kv.Pair, error] {
+	return t.g.scan(r, func() (source, error) {
+		t.mu.RLock()
+		defer t.mu.RUnlock()
+		if t.view == nil {
+			return source{}, errClosed("transaction")
+		}
+		v, end := t.view, t.db.hold(t.g, t.view)
+		return source{read: v.read, end: end}, nil
+	})
+}
+
+func (t *readTx) Put(_, _ []byte) error { return t.readOnly() }
+func (t *readTx) Delete([]byte) error   { return t.readOnly() }
+func (t *readTx) Commit() error         { return t.readOnly() }
+
+func (t *readTx) readOnly() error {
+	return fmt.Errorf("rocksdb engine: transaction: %w", fault.ErrReadOnly)
+}
+
+// Rollback ends the snapshot. Walks under way go on.
+func (t *readTx) Rollback() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.view == nil {
+		return nil
+	}
+	t.db.unsee(t.g, t.view)
+	t.view = nil
+	t.db.end(t.g, false)
+	return nil
+}
