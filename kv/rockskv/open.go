@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path/filepath"
 	"slices"
 
 	"github.com/linxGnu/grocksdb"
@@ -30,7 +31,11 @@ func Open(dir string, o *Options) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open rocksdb engine: %w", err)
 	}
-	return openIn(dir, fsys, opts)
+	abs, err := filepath.Abs(dir) // RocksDB goes by the path at any time
+	if err != nil {
+		return nil, fmt.Errorf("open rocksdb engine: %w", errors.Join(err, fsys.Close()))
+	}
+	return openIn(abs, fsys, opts)
 }
 
 // openIn reaches what is not RocksDB's through fsys, which is dir.
