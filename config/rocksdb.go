@@ -5,11 +5,19 @@ import (
 
 	"github.com/trimarandb/trimaran/fault"
 	"github.com/trimarandb/trimaran/kv"
+	"github.com/trimarandb/trimaran/kv/rockskv"
 )
 
-// missingRocksDB is why rocksdb cannot be opened, nil if it can.
-func missingRocksDB() error {
-	return fmt.Errorf("rocksdb is not in this build: build with -tags rocksdb, which needs Debian's librocksdb-dev, or use pebble: %w", fault.ErrUnsupported)
+func openRocksDB(at place, l *Data) (kv.Driver, error) {
+	if at.fs != nil {
+		return nil, fmt.Errorf("rocksdb opens its files itself, on the real disk only: %w", fault.ErrUnsupported)
+	}
+	d, err := rockskv.Open(at.dir, &rockskv.Options{
+		CacheSize: l.CacheSize, WriteBufferSize: l.WriteBufferSize,
+		MaxWriteBuffers: l.MaxWriteBuffers, CompactionStyle: l.CompactionStyle, Logger: at.o.Logger,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return d, nil
 }
-
-func openRocksDB(place, *Data) (kv.Driver, error) { return nil, missingRocksDB() }

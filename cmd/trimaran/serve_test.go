@@ -35,7 +35,7 @@ var program = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	exe := filepath.Join(dir, "trimaran")
-	if out, err := exec.Command("go", "build", "-o", exe, ".").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-tags", tags, "-o", exe, ".").CombinedOutput(); err != nil {
 		return "", fmt.Errorf("%w: %s", err, out)
 	}
 	return exe, nil
@@ -205,9 +205,12 @@ func (c *client) reply() (string, error) {
 
 // TestServeKill9 kills a node under load, again and again: every write that was
 // acknowledged is there after the restart, with its deadline.
-func TestServeKill9(t *testing.T) {
+func TestServeKill9(t *testing.T) { newProcess(t, t.TempDir()).survives() }
+
+// survives kills the node as often as -kills says.
+func (p *process) survives() {
+	t := p.t
 	rng := rand.New(rand.NewPCG(*seed, 0))
-	p := newProcess(t, t.TempDir())
 	acked := map[string]time.Duration{} // key to the time to live it was given
 	for round := range *kills {
 		p.start()
