@@ -17,6 +17,7 @@ type nodeConfig struct {
 	resp, raft, http string
 	insecure         bool
 	snapshotEntries  uint64
+	peers            []server.Peer // the voters of a new cluster; none: this node alone
 	storage          *config.Config
 	notes            []config.Note
 }
@@ -50,6 +51,13 @@ func loadNode(file string) (*nodeConfig, error) {
 	n.http = address(s, "http_address", n.http)
 	n.insecure = s.Bool("insecure", false)
 	n.snapshotEntries = uint64(s.Int("snapshot_entries", int64(n.snapshotEntries), 1, 1<<40))
+	for _, p := range s.Sections("peers") {
+		peer := server.Peer{ID: p.Text("id", ""), Address: address(p, "raft_address", n.raft)}
+		if peer.ID == "" {
+			p.Fail("id", "a peer needs one")
+		}
+		n.peers = append(n.peers, peer)
+	}
 	if d.Root().Has("raft_storage") {
 		n.storage = d.Storage()
 	}

@@ -87,6 +87,7 @@ func serve(ctx context.Context, n *nodeConfig, out *output, stdout, stderr io.Wr
 	}
 	node, err := server.Start(ctx, storage, &server.Options{
 		ID: n.id, RaftAddress: n.raft, HTTPAddress: n.http, Insecure: n.insecure,
+		Peers:           n.peers,
 		SnapshotEntries: n.atMost(n.snapshotEntries), TrailingEntries: n.atMost(trailingEntries),
 		LogRoom: uint64(n.storage.Log.MaxEntries), MaxCommand: maxCommand, Logger: logger,
 	})

@@ -52,13 +52,14 @@ func TestMain(m *testing.M) {
 
 // process is a running trimaran serve.
 type process struct {
-	t    *testing.T
-	args []string
-	resp string
-	http string
-	cmd  *exec.Cmd
-	out  *bytes.Buffer // standard error, once it has ended
-	said *bytes.Buffer // standard output up to the addresses
+	t     *testing.T
+	args  []string
+	resp  string
+	http  string
+	cmd   *exec.Cmd
+	out   *bytes.Buffer // standard error, once it has ended
+	said  *bytes.Buffer // standard output up to the addresses
+	ready <-chan bool
 }
 
 func freeAddress(t *testing.T) string {
@@ -81,6 +82,13 @@ func newProcess(t *testing.T, dir string, args ...string) *process {
 
 func (p *process) start() {
 	p.t.Helper()
+	p.spawn()
+	p.wait()
+}
+
+// spawn starts the program; wait returns when it serves.
+func (p *process) spawn() {
+	p.t.Helper()
 	exe, err := program()
 	if err != nil {
 		p.t.Fatal(err)
@@ -97,6 +105,7 @@ func (p *process) start() {
 	}
 	p.t.Cleanup(p.kill)
 	ready := make(chan bool, 1)
+	p.ready = ready
 	go func() {
 		lines := bufio.NewScanner(stdout)
 		for lines.Scan() {
@@ -109,8 +118,12 @@ func (p *process) start() {
 		}
 		ready <- false
 	}()
+}
+
+func (p *process) wait() {
+	p.t.Helper()
 	select {
-	case ok := <-ready:
+	case ok := <-p.ready:
 		if !ok {
 			_ = p.cmd.Wait()
 			p.t.Fatalf("serve ended: %s", p.out)
@@ -488,4 +501,76 @@ func TestServeMalformed(t *testing.T) {
 			t.Errorf("PING after %q = %s", bytes, got)
 		}
 	}
+}
+
+// cluster writes the files of three nodes that know one another.
+func cluster(t *testing.T, storage string) []*process {
+	t.Helper()
+	var ps []*process
+	peers := "  peers:\n"
+	for i := range 3 {
+		p := newProcess(t, t.TempDir())
+		ps = append(ps, p)
+		peers += fmt.Sprintf("    - {id: n%d, raft_address: %q}\n", i+1, p.args[6])
+	}
+	for i, p := range ps {
+		p.args = append(p.args, "--config", write(t, fmt.Sprintf("node:\n  id: n%d\n%s%s", i+1, peers, storage)))
+	}
+	return ps
+}
+
+// Three nodes that are told of one another make a cluster: what one
+// acknowledged the others have, and they serve on without one.
+func TestServeThreeNodes(t *testing.T) {
+	ps := cluster(t, "")
+	for _, p := range ps {
+		p.spawn()
+	}
+	for _, p := range ps { // two of them are needed before one is ready
+		p.wait()
+	}
+	leader := leaderOf(t, ps)
+	if got := leader.do("SET", "k", "v"); got != "OK" {
+		t.Fatalf("SET = %s", got)
+	}
+	leader.kill()
+	var rest []*process
+	for _, p := range ps {
+		if p != leader {
+			rest = append(rest, p)
+		}
+	}
+	if got := leaderOf(t, rest).do("GET", "k"); got != "v" {
+		t.Errorf("GET after the leader was killed = %s, want v", got)
+	}
+}
+
+// leaderOf asks until one of the nodes answers.
+func leaderOf(t *testing.T, ps []*process) *process {
+	t.Helper()
+	deadline := time.Now().Add(20 * time.Second)
+	for time.Now().Before(deadline) {
+		for _, p := range ps {
+			c, err := p.dial()
+			if err != nil {
+				continue
+			}
+			_, err = c.do("GET", "k")
+			_ = c.c.Close()
+			if err == nil {
+				return p
+			}
+		}
+	}
+	t.Fatal("no node leads")
+	return nil
+}
+
+// Nodes that forget their votes may not vote beside others.
+func TestServeRefusesVolatileVoters(t *testing.T) {
+	memory, err := os.ReadFile("../../examples/memory-optimized.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused(t, exitUsage, "memory", cluster(t, string(memory))[0].args...)
 }
