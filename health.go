@@ -33,6 +33,17 @@ func (s State) String() string {
 // MarshalText writes the name.
 func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
+// UnmarshalText reads what MarshalText wrote.
+func (s *State) UnmarshalText(b []byte) error {
+	for _, known := range []State{Healthy, Degraded, Unhealthy} {
+		if known.String() == string(b) {
+			*s = known
+			return nil
+		}
+	}
+	return fmt.Errorf("state %q: want healthy, degraded or unhealthy: %w", b, fault.ErrInvalid)
+}
+
 // Status is the state of one part. Reason is empty when it is healthy.
 type Status struct {
 	State  State  `json:"state"`

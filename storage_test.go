@@ -400,6 +400,13 @@ func TestHealth(t *testing.T) {
 	if h := n.Health(t.Context()); h.Overall != trimaran.Healthy || !h.MayVote {
 		t.Errorf("health = %+v, want healthy", h)
 	}
+	for _, want := range []trimaran.State{trimaran.Healthy, trimaran.Degraded, trimaran.Unhealthy} {
+		var got trimaran.State
+		text, err := want.MarshalText()
+		if err := errors.Join(err, got.UnmarshalText(text)); err != nil || got != want {
+			t.Errorf("UnmarshalText(%s) = %v, %v", text, got, err)
+		}
+	}
 	count := 0
 	for h := range n.Watch(t.Context(), 1) {
 		if count++; count == 3 || h.Overall != trimaran.Healthy {
