@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"sync"
+	"sync/atomic"
 
 	"github.com/trimarandb/trimaran/fault"
 	"github.com/trimarandb/trimaran/raftlog"
@@ -54,7 +55,8 @@ func asyncOrder(s *subject) error {
 }
 
 func asyncRefusal(s *subject) error {
-	never := func(error) { panic("done called for a refused write") }
+	var called atomic.Bool
+	never := func(error) { called.Store(true) }
 	return all(
 		func() error {
 			return is("WriteAsync with a gap", s.l.WriteAsync(raftlog.Batch{Entries: entries(2, 3, 1)}, never), fault.ErrInvalid)
@@ -64,6 +66,12 @@ func asyncRefusal(s *subject) error {
 		},
 		func() error { return s.l.Append(entry(1, 1)) },
 		func() error { return s.holds(raftlog.Position{}, entry(1, 1)) },
+		func() error {
+			if called.Load() {
+				return errors.New("done was called for a refused write")
+			}
+			return nil
+		},
 	)
 }
 
