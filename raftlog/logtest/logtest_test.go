@@ -172,6 +172,7 @@ func doneTwice(d raftlog.Driver, b batches, done func(error)) error {
 	err := d.Submit(b, done)
 	if err != nil && done != nil {
 		done(err)
+		return nil
 	}
 	return err
 }
