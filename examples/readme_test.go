@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -43,6 +44,15 @@ func blocks(t *testing.T, language string) []string {
 // step runs: from within a test it would run itself. The node runs beside the
 // commands after it, with its data in a directory of the test.
 func TestReadmeCommands(t *testing.T) {
+	for _, address := range []string{"127.0.0.1:6380", "127.0.0.1:7380", "127.0.0.1:8380"} {
+		l, err := net.Listen("tcp", address)
+		if err != nil {
+			t.Skipf("a node runs on this machine already: %v", err)
+		}
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
 	ci, err := os.ReadFile("../.ci/run")
 	if err != nil {
 		t.Fatal(err)
