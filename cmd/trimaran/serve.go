@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -95,6 +96,11 @@ func serve(ctx context.Context, n *nodeConfig, out *output, stdout, stderr io.Wr
 		return err
 	}
 	defer func() { err = errors.Join(err, node.Close()) }()
+	ctx, stop := context.WithCancel(ctx)
+	var watching sync.WaitGroup
+	watching.Go(func() { watch(ctx, node.Storage(), n.storage.HealthCheckInterval, logger) })
+	defer watching.Wait()
+	defer stop()
 	front := resp.New(backend{node}, &resp.Options{Version: buildVersion().Version, MaxRequest: maxCommand - 1<<10})
 	failed := make(chan error, 1)
 	go func() { failed <- front.Serve(listener) }()
@@ -155,6 +161,17 @@ func ignoreStop(ctx context.Context, err error) error {
 		return nil
 	}
 	return err
+}
+
+// watch logs each change of the storage's health.
+func watch(ctx context.Context, s *trimaran.Storage, every time.Duration, logger *slog.Logger) {
+	last := trimaran.Healthy
+	for h := range s.Watch(ctx, every) {
+		if ctx.Err() == nil && h.Overall != last {
+			logger.Warn("health changed", "overall", h.Overall.String(), "log", h.Log.Reason, "snapshots", h.Snapshots.Reason, "data", h.Data.Reason, "maintenance", h.Maintenance.Reason)
+			last = h.Overall
+		}
+	}
 }
 
 // running is what serve prints when it is ready.

@@ -403,8 +403,8 @@ func TestServeInMemory(t *testing.T) {
 			t.Errorf("INCR starts = %s, want 1: nothing survives", got)
 		}
 		p.kill()
-		if !strings.Contains(p.said.String(), "NOTHING survives") {
-			t.Errorf("serve said %q", p.said)
+		if !strings.Contains(p.said.String(), "NOTHING survives") || !strings.Contains(p.out.String(), "health changed") {
+			t.Errorf("serve said %q, and %q: want that it is in memory, and degraded by that", p.said, p.out)
 		}
 	}
 }
