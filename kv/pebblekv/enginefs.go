@@ -8,15 +8,10 @@ import (
 	"os"
 	"path"
 	"strings"
-	"time"
 
 	pebblevfs "github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/trimarandb/trimaran/vfs"
 )
-
-// retryWhenFull is how long Pebble's background work waits before it tries a
-// full disk again; by itself it would not wait at all.
-const retryWhenFull = 100 * time.Millisecond
 
 // engineFS puts Pebble on a [vfs.FS]. It decides the engine's fate at the
 // first write that fails, before Pebble knows of it, and from then on changes
@@ -25,7 +20,8 @@ const retryWhenFull = 100 * time.Millisecond
 //   - The write-ahead log seems to work. Pebble would end the process when
 //     its log fails; nothing is acknowledged any more anyhow.
 //   - Flushes and compactions wait, where they make their first file, until
-//     the engine is closed: Pebble would repeat them without end.
+//     the engine is closed: Pebble would repeat them without end. Those that
+//     make none are slowed down between tries.
 //   - All else fails.
 //
 // A table that finds no room decides nothing: Pebble has its content
@@ -63,14 +59,8 @@ func (e *engineFS) hold() {
 		<-e.fate.gone
 		return
 	}
-	if !e.fate.full.Load() {
-		return
-	}
-	t := time.NewTimer(retryWhenFull)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-e.fate.gone:
+	if e.fate.full.Load() {
+		e.fate.pause()
 	}
 }
 

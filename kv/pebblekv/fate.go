@@ -6,12 +6,17 @@ import (
 	"log/slog"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/trimarandb/trimaran/fault"
 )
 
 // errReplaced ends a generation that another one has taken the place of.
 var errReplaced = errors.New("the content was replaced")
+
+// retryPause is how long Pebble's background work waits before it tries again
+// what failed; by itself it would not wait at all.
+const retryPause = 50 * time.Millisecond
 
 // fate is shared by one engine and its files. The first failure after which
 // nothing may be written decides it, for good: a sync that failed must not be
@@ -50,6 +55,16 @@ func (f *fate) err() error {
 		return c.err
 	}
 	return nil
+}
+
+// pause is for background work between two tries.
+func (f *fate) pause() {
+	t := time.NewTimer(retryPause)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-f.gone:
+	}
 }
 
 // poisoned is err for a caller.

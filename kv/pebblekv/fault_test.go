@@ -26,6 +26,7 @@ type faulty struct {
 	err        error
 	only       string // in the name
 	n          atomic.Int64
+	mended     atomic.Bool
 }
 
 func changes(op vfs.Op) bool {
@@ -37,7 +38,7 @@ func changes(op vfs.Op) bool {
 }
 
 func (f *faulty) before(op vfs.Op) error {
-	if !changes(op) || !strings.Contains(op.Name, f.only) {
+	if f.mended.Load() || !changes(op) || !strings.Contains(op.Name, f.only) {
 		return nil
 	}
 	if n := f.n.Add(1); n < f.from || n >= f.from+f.many {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -147,10 +148,10 @@ func TestDeathInFirstOpen(t *testing.T) {
 
 // A switch for which the disk has no room changes nothing and can be repeated.
 func TestSwitchWithoutRoom(t *testing.T) {
-	var fill bool
+	var fill atomic.Bool
 	disk := filled(t)
 	db, err := pebblekv.Open("kv", options(vfs.Hook(disk, func(op vfs.Op) error {
-		if fill && op.Kind == "write" && strings.Contains(op.Name, "GENERATION") {
+		if fill.Load() && op.Kind == "write" && strings.Contains(op.Name, "GENERATION") {
 			return syscall.ENOSPC
 		}
 		return nil
@@ -159,13 +160,13 @@ func TestSwitchWithoutRoom(t *testing.T) {
 	gen, err := db.Fresh(t.Context())
 	ok(t, err)
 	ok(t, gen.Put([]byte("a"), nil))
-	fill = true
+	fill.Store(true)
 	if err := gen.Switch(); !errors.Is(err, fault.ErrFull) {
 		t.Errorf("Switch = %v, want full", err)
 	}
 	content(t, "after a switch without room", db)
 	ok(t, round(t, db, 2))
-	fill = false
+	fill.Store(false)
 	ok(t, gen.Switch())
 	tx, err := db.Begin(t.Context(), false)
 	ok(t, err)
@@ -184,7 +185,7 @@ func TestFailedLoad(t *testing.T) {
 	if err := replace(t, db); !errors.Is(err, syscall.EIO) {
 		t.Errorf("replace = %v, want EIO", err)
 	}
-	f.from, f.many = 0, 0
+	f.mended.Store(true)
 	ok(t, replace(t, db))
 	gen, err := db.Fresh(t.Context())
 	ok(t, err)

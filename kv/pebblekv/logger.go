@@ -22,6 +22,9 @@ func (l logger) Infof(format string, args ...any) { l.log(slog.LevelDebug, forma
 func (l logger) Errorf(format string, args ...any) { l.log(slog.LevelError, format, args) }
 
 func (l logger) Fatalf(format string, args ...any) {
+	if l.fate.err() != nil {
+		return // the cause is known
+	}
 	l.fate.fail(fmt.Errorf("pebble gave up: %s", fmt.Sprintf(format, args...)))
 }
 
@@ -33,7 +36,7 @@ func (l logger) log(level slog.Level, format string, args []any) {
 }
 
 // events listens to an engine. Pebble holds locks while it calls, so nothing
-// here may wait.
+// here may wait for it.
 func (g *generation) events() *pebble.EventListener {
 	var chatty pebble.EventListener
 	if g.fate.log.Enabled(context.Background(), slog.LevelDebug) {
@@ -68,6 +71,9 @@ func pebbleTee(a, b pebble.EventListener) *pebble.EventListener {
 func (g *generation) backgroundError(err error) {
 	switch {
 	case g.fate.err() != nil:
+		// Pebble will try again, for ever and perhaps without touching a file, so
+		// there is no better place. Only what needs the store's lock waits too.
+		g.fate.pause()
 	case vfs.IsFull(err):
 		g.fate.full.Store(true)
 		g.fate.log.Warn("pebble: the disk is full", "error", err)
