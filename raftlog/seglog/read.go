@@ -14,12 +14,12 @@ import (
 // Read implements raftlog.Driver. Every entry is verified: its own checksum,
 // which covers its place, and that it is the index and term the log has there.
 func (s *Store) Read(dst []raftlog.Entry, name raftlog.Group, lo, hi, maxBytes uint64) ([]raftlog.Entry, error) {
-	if err := s.enter("read"); err != nil { // for longer than view does: files must stay open
+	if err := s.enter("read"); err != nil { // until the files are read, not only until they are found
 		return nil, err
 	}
 	defer s.gate.Leave()
 	p := plan{s: s}
-	err := s.view("read", name, func(g *group) error { return p.locate(g, lo, hi, maxBytes) })
+	err := s.locked(name, func(g *group) error { return p.locate(g, lo, hi, maxBytes) })
 	if err != nil || len(p.locs) == 0 {
 		return dst[:0], err
 	}

@@ -86,6 +86,11 @@ func (s *Store) view(what string, name raftlog.Group, fn func(g *group) error) e
 		return err
 	}
 	defer s.gate.Leave()
+	return s.locked(name, fn)
+}
+
+// locked is view for a caller that has entered already.
+func (s *Store) locked(name raftlog.Group, fn func(g *group) error) error {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	g := s.groups[name]
