@@ -22,6 +22,22 @@ func Link(fsys FS, from, to string) error {
 	return &os.LinkError{Op: "link", Old: from, New: to, Err: errors.ErrUnsupported}
 }
 
+// Holder is an [FS] that tells who holds a lock, without taking it.
+type Holder interface {
+	// Holder reports whether a file is locked, and by which process, 0 if that is
+	// not known. A file that is not there is not locked, and is not made.
+	Holder(name string) (pid int, held bool, err error)
+}
+
+// LockHolder calls fsys.Holder if fsys is a [Holder], and fails with
+// errors.ErrUnsupported otherwise.
+func LockHolder(fsys FS, name string) (pid int, held bool, err error) {
+	if h, ok := fsys.(Holder); ok {
+		return h.Holder(name)
+	}
+	return 0, false, fail("lock", name, errors.ErrUnsupported)
+}
+
 // Hint is something that the kernel may like to know of a file.
 type Hint uint8
 

@@ -176,6 +176,14 @@ func (d disk) Lock(name string) (io.Closer, error) {
 	return lockFile(d.root, name)
 }
 
+// Holder tells who has a lock: [Holder].
+func (d disk) Holder(name string) (pid int, held bool, err error) {
+	if err := checkEntry("lock", name); err != nil {
+		return 0, false, err
+	}
+	return lockHolder(d.root, name)
+}
+
 func (d disk) Close() error { return d.root.Close() }
 
 type diskFile struct{ *os.File }

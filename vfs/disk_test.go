@@ -15,6 +15,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/trimarandb/trimaran/vfs"
 )
@@ -139,6 +140,23 @@ func TestLockAcrossProcesses(t *testing.T) {
 	ok(t, err)
 	_, said = startLockChild(t, dir)
 	same(t, "a second child", said, "locked: "+"lock LOCK: already locked by process "+strconv.Itoa(os.Getpid()))
+	ok(t, errors.Join(l.Close(), fsys.Close()))
+}
+
+// Whoever looks at a lock must not keep a node from starting.
+func TestLockBesideALook(t *testing.T) {
+	dir := t.TempDir()
+	fsys, err := vfs.Disk(dir)
+	ok(t, err)
+	f, err := os.Create(filepath.Join(dir, "LOCK"))
+	ok(t, err)
+	ok(t, syscall.Flock(int(f.Fd()), syscall.LOCK_SH)) // as in the middle of a look
+	time.AfterFunc(5*time.Millisecond, func() { _ = f.Close() })
+	l, err := fsys.Lock("LOCK")
+	ok(t, err)
+	_, held, err := vfs.LockHolder(fsys, "LOCK")
+	ok(t, err)
+	same(t, "held", held, true)
 	ok(t, errors.Join(l.Close(), fsys.Close()))
 }
 

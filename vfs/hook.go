@@ -9,7 +9,7 @@ import (
 // Op is one call that can fail or take effect: what Hook shows to its
 // function before the call happens.
 type Op struct {
-	Kind string // "create", "open", "openwrite", "mkdir", "rename", "link", "remove", "list", "stat", "syncdir", "lock", "read", "write", "truncate", "sync", "syncdata"
+	Kind string // "create", "open", "openwrite", "mkdir", "rename", "link", "remove", "list", "stat", "syncdir", "lock", "holder", "read", "write", "truncate", "sync", "syncdata"
 	Name string // from the root of the hooked tree; the old name of a rename or link
 	Off  int64  // of a read or write; the size of a truncate
 	Len  int    // of a read or write
@@ -104,6 +104,13 @@ func (h hooked) Lock(name string) (io.Closer, error) {
 		return nil, err
 	}
 	return h.fs.Lock(name)
+}
+
+func (h hooked) Holder(name string) (pid int, held bool, err error) {
+	if err := h.ask("holder", name); err != nil {
+		return 0, false, err
+	}
+	return LockHolder(h.fs, name)
 }
 
 func (h hooked) Sub(dir string) (FS, error) {

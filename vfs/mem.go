@@ -305,6 +305,17 @@ func (m *mem) Lock(name string) (io.Closer, error) {
 	return l, nil
 }
 
+// Holder tells who has a lock, which is always this process: [Holder].
+func (m *mem) Holder(name string) (pid int, held bool, err error) {
+	err = m.entry("lock", name, func() error {
+		if n, err := m.root.find(name); err == nil && n.locked {
+			pid, held = os.Getpid(), true
+		}
+		return nil
+	})
+	return pid, held, err
+}
+
 // memLock is a held lock; n is nil once it was let go.
 type memLock struct {
 	names *sync.Mutex

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"maps"
+	"os"
 	"testing"
 
 	"github.com/trimarandb/trimaran/vfs"
@@ -240,6 +241,10 @@ func lock(t *testing.T, fsys vfs.FS) {
 	ok(t, err)
 	_, err = fsys.Lock("LOCK")
 	is(t, err, vfs.ErrLocked)
+	pid, held, err := vfs.LockHolder(fsys, "LOCK")
+	ok(t, err)
+	same(t, "held", held, true)
+	same(t, "holder", pid, os.Getpid())
 	other, err := fsys.Lock("OTHER")
 	ok(t, err)
 	ok(t, first.Close())
@@ -249,6 +254,13 @@ func lock(t *testing.T, fsys vfs.FS) {
 	_, err = fsys.Lock("LOCK")
 	is(t, err, vfs.ErrLocked) // the first holder's second Close freed nothing
 	ok(t, errors.Join(second.Close(), other.Close()))
+	for _, name := range []string{"LOCK", "never"} {
+		_, held, err = vfs.LockHolder(fsys, name)
+		ok(t, err)
+		same(t, name+" held", held, false)
+	}
+	_, err = fsys.Stat("never")
+	is(t, err, fs.ErrNotExist) // asking makes no file
 }
 
 func space(t *testing.T, fsys vfs.FS) {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/trimarandb/trimaran/vfs"
+	"github.com/trimarandb/trimaran/vfs/simdisk"
 )
 
 var seed = flag.Uint64("seed", 0, "replay the random test with this seed")
@@ -25,6 +26,15 @@ type walker struct {
 }
 
 func TestMemIsLikeDisk(t *testing.T) {
+	likeDisk(t, func() vfs.FS { return vfs.NewMem() })
+}
+
+func TestSimdiskIsLikeDisk(t *testing.T) {
+	likeDisk(t, func() vfs.FS { return simdisk.New(nil).FS() })
+}
+
+func likeDisk(t *testing.T, open func() vfs.FS) {
+	t.Helper()
 	const runs, steps = 20, 400
 	first, n := *seed, 1
 	if first == 0 {
@@ -32,17 +42,17 @@ func TestMemIsLikeDisk(t *testing.T) {
 	}
 	for s := first; s < first+uint64(n); s++ {
 		disk := &walker{rnd: rand.New(rand.NewPCG(s, 0)), fsys: openDisk(t)}
-		mem := &walker{rnd: rand.New(rand.NewPCG(s, 0)), fsys: vfs.NewMem()}
+		other := &walker{rnd: rand.New(rand.NewPCG(s, 0)), fsys: open()}
 		for i := range steps {
-			want, got := disk.step(), mem.step()
+			want, got := disk.step(), other.step()
 			if got != want {
-				t.Fatalf("step %d: mem: %s, disk: %s; replay with -seed %d", i, got, want, s)
+				t.Fatalf("step %d: got: %s, disk: %s; replay with -seed %d", i, got, want, s)
 			}
 		}
-		if got, want := mem.tree("."), disk.tree("."); got != want {
-			t.Fatalf("trees differ: mem:\n%s\ndisk:\n%s\nreplay with -seed %d", got, want, s)
+		if got, want := other.tree("."), disk.tree("."); got != want {
+			t.Fatalf("trees differ: got:\n%s\ndisk:\n%s\nreplay with -seed %d", got, want, s)
 		}
-		for _, f := range append(disk.open, mem.open...) {
+		for _, f := range append(disk.open, other.open...) {
 			ok(t, f.Close())
 		}
 	}

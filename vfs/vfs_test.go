@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/trimarandb/trimaran/vfs"
+	"github.com/trimarandb/trimaran/vfs/simdisk"
 )
 
 // systems are all the file systems that the cases run over.
@@ -16,6 +17,8 @@ var systems = []struct {
 	{"disk", openDisk},
 	{"mem", func(*testing.T) vfs.FS { return vfs.NewMem() }},
 	{"hook", func(t *testing.T) vfs.FS { return vfs.Hook(openDisk(t), nothing) }},
+	{"simdisk", func(*testing.T) vfs.FS { return simdisk.New(nil).FS() }},
+	{"simdisk sub", func(t *testing.T) vfs.FS { return openSub(t, simdisk.New(nil).FS()) }},
 	{"disk sub", func(t *testing.T) vfs.FS { return openSub(t, openDisk(t)) }},
 	{"mem sub", func(t *testing.T) vfs.FS { return openSub(t, vfs.NewMem()) }},
 	{"hook sub", func(t *testing.T) vfs.FS { return openSub(t, vfs.Hook(openDisk(t), nothing)) }},
