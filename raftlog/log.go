@@ -20,6 +20,7 @@ type Log struct {
 	pending *budget
 	rate    *rate
 	writes  atomic.Uint64 // batches acknowledged
+	spare   *sync.Pool    // of *[1]GroupBatch; it outlives the log, and does not refer to it
 
 	idMu sync.Mutex // serialises SetIdentity
 	id   Identity
@@ -28,7 +29,7 @@ type Log struct {
 // New returns the log of one group of a driver. Several logs may share a
 // driver, also of the same group; each is closed on its own.
 func New(d Driver, g Group, o *Options) (*Log, error) {
-	l := &Log{d: d, g: g, o: o.withDefaults()}
+	l := &Log{d: d, g: g, o: o.withDefaults(), spare: new(sync.Pool)}
 	l.pending = newBudget(l.o.MaxPending)
 	l.rate = newRate(l.o.Now)
 	if err := l.loadIdentity(); err != nil {
@@ -68,7 +69,15 @@ func (l *Log) Write(b Batch) error {
 	if b.IsZero() {
 		return nil
 	}
-	if err := l.d.Submit([]GroupBatch{{l.g, b}}, nil); err != nil {
+	one, ok := l.spare.Get().(*[1]GroupBatch)
+	if !ok {
+		one = new([1]GroupBatch)
+	}
+	one[0] = GroupBatch{l.g, b}
+	err := l.d.Submit(one[:], nil)
+	one[0].Batch = Batch{}
+	l.spare.Put(one)
+	if err != nil {
 		return err
 	}
 	l.acknowledged(&b)
@@ -190,12 +199,15 @@ func (l *Log) Close() error {
 	return nil
 }
 
-// budget blocks while too many bytes are under way.
+// budget blocks while too many bytes are under way. Who waits is let through
+// in the order of arrival, so that a large batch is not overtaken for ever.
 type budget struct {
 	mu   sync.Mutex
 	free sync.Cond
 	used int64
 	max  int64
+	next uint64 // ticket of the next to arrive
+	turn uint64 // ticket of the next to be let through
 }
 
 func newBudget(limit int64) *budget {
@@ -204,14 +216,20 @@ func newBudget(limit int64) *budget {
 	return b
 }
 
-// take waits until n more bytes fit, or nothing is under way.
+// take waits for its turn, and until n more bytes fit, or nothing is under way.
 func (b *budget) take(n int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for b.used > 0 && b.used+n > b.max {
+	ticket := b.next
+	b.next++
+	for ticket != b.turn || b.used > 0 && b.used+n > b.max {
 		b.free.Wait()
 	}
+	b.turn++
 	b.used += n
+	if b.turn != b.next {
+		b.free.Broadcast()
+	}
 }
 
 func (b *budget) give(n int64) {

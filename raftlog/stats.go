@@ -2,6 +2,7 @@ package raftlog
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -23,6 +24,8 @@ type Size struct {
 	Segments   int           // files
 	LiveBytes  uint64        // entries that can be read
 	DeadBytes  uint64        // the rest of the files
+	Spares     int           // files kept for later segments
+	SpareBytes uint64        // that they occupy
 	Syncs      uint64        // since open
 	SyncTime   time.Duration // spent in them
 	SyncMax    time.Duration // the longest
@@ -65,6 +68,8 @@ func (l *Log) Stats() (Stats, error) {
 type rate struct {
 	now   func() time.Time
 	start time.Time
+	calls atomic.Uint64 // of add, in this second
+	fresh atomic.Int64  // events that are in no slot yet
 
 	mu    sync.Mutex
 	slots [rateWindow + 1]struct{ second, n int64 }
@@ -76,21 +81,37 @@ func newRate(now func() time.Time) *rate { return &rate{now: now, start: now()} 
 
 func (r *rate) second() int64 { return int64(r.now().Sub(r.start) / time.Second) }
 
+// A log that is written to more than manyCalls times a second has its clock
+// looked at once in fewCalls only: it costs as much as a write to memory.
+const (
+	manyCalls = 1000
+	fewCalls  = 32
+)
+
 func (r *rate) add(n int) {
-	sec := r.second()
+	r.fresh.Add(int64(n))
+	if calls := r.calls.Add(1); calls < manyCalls || calls%fewCalls == 0 {
+		r.settle(r.second())
+	}
+}
+
+// settle counts what is fresh for the second that it is.
+func (r *rate) settle(sec int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	slot := &r.slots[sec%int64(len(r.slots))]
 	if slot.second != sec {
 		slot.second, slot.n = sec, 0
+		r.calls.Store(0)
 	}
-	slot.n += int64(n)
+	slot.n += r.fresh.Swap(0)
 }
 
 // perSecond averages the last ten full seconds, or all of a shorter life.
 func (r *rate) perSecond() float64 {
 	elapsed := r.now().Sub(r.start).Seconds()
 	sec := r.second()
+	r.settle(sec)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var n int64

@@ -3,135 +3,213 @@ package seglog
 import (
 	"errors"
 	"fmt"
-	"slices"
+	"syscall"
+	"time"
 
 	"github.com/trimarandb/trimaran/fault"
 	"github.com/trimarandb/trimaran/vfs"
 )
 
-// commit writes the requests behind the tail, one frame each, with one write
-// and, if any of them or the policy asks for it, one sync. Only the leader
-// calls it. When it fails the log is as it was, or poisoned.
-func (s *Store) commit(reqs []*request) error {
-	s.mu.RLock()
+// commit writes what b carries behind the tail, as one frame with one write
+// and, if any request or the policy asks for it, one sync. Only the leader
+// calls it. err is what the writes in b are told, syncErr what those are that
+// only wanted a sync. When it fails the log is as it was, or poisoned.
+func (s *Store) commit(b *batch) (err, syncErr error) {
+	s.order.Lock()
 	broken := s.broken
-	s.mu.RUnlock()
+	s.order.Unlock()
 	if broken != nil {
-		return s.poisoned()
+		return s.poisoned(), s.poisoned()
 	}
-	err := s.append(reqs)
-	if err == nil && s.mustSync(reqs) {
-		err = s.syncTail()
+	err = s.removeMark()
+	if err == nil && s.partial {
+		if err = s.undo(syscall.ENOSPC); !s.partial {
+			err = nil
+		}
 	}
 	if err == nil {
-		s.acknowledge()
-		return nil
+		err = s.flush()
+		syncErr = err // what could not be written cannot be synced
 	}
-	return s.explain(err)
-}
-
-// full reports that the next write belongs into the next segment: the frames
-// since the checkpoint fill it, or weigh as much as the checkpoint, if that is
-// more.
-func (s *Store) full() bool {
-	return s.tail.end-s.tail.head >= max(s.o.SegmentSize, s.tail.head)
-}
-
-func (s *Store) mustSync(reqs []*request) bool {
-	if s.o.Sync == SyncBatch || s.o.Sync == SyncAlways {
-		return true
+	if err == nil && b.size() > 0 {
+		err = s.write(b)
 	}
-	s.mu.RLock()
-	dead := len(s.segs) > 1 && s.segs[0].live == 0
-	s.mu.RUnlock()
-	if dead {
-		return true // it may go once what made it dead is durable
-	}
-	for _, r := range reqs {
-		if r.sync {
-			return true
+	if err != nil {
+		err = s.explain(err)
+		if errors.Is(err, fault.ErrPoisoned) || syncErr != nil {
+			return err, err
 		}
 	}
-	return false
+	if b.sync || !s.lazy() && err == nil {
+		if failed := s.syncTail(); failed != nil {
+			failed = s.explain(failed)
+			return failed, failed
+		}
+	}
+	return err, nil
 }
 
-// append writes the frames and moves the tail behind them. A failed write
-// leaves the tail where it was.
-func (s *Store) append(reqs []*request) error {
-	if s.full() && slices.ContainsFunc(reqs, func(r *request) bool { return len(r.ops) > 0 }) {
+// write puts b's frame behind the tail, in the next segment if this one is
+// full.
+func (s *Store) write(b *batch) error {
+	n := frameSize + b.size()
+	if t := s.tail; t.end > t.head && t.end+n > t.limit-s.leave(b.class) {
 		if err := s.rotate(); err != nil {
-			return err
+			// The reserve is there for votes; t is the active segment still.
+			room := b.class != classEntries && t.end+n <= t.seg.written-s.leave(b.class)
+			if !room || !harmless(err) {
+				return err
+			}
 		}
 	}
-	enc := newEncoder(s.tail)
-	enc.buf = s.buf[:0]
-	entries := 0
-	for _, r := range reqs {
-		if len(r.ops) > 0 {
-			enc.ops(r.ops)
-			entries += r.entries()
-		}
-	}
-	if cap(enc.buf) <= commitBytes {
-		s.buf = enc.buf
-	}
-	if err := s.write(enc.buf); err != nil {
+	if err := s.ensure(s.tail, s.tail.end+n, b.class); err != nil {
 		return err
 	}
-	s.tail = enc.tail()
+	b.seg, b.base = s.tail.seg, s.tail.end+frameSize
+	b.place(b.seg.seed, b.base)
+	if err := s.writeFrame(&b.records); err != nil {
+		return err
+	}
 	s.mu.Lock()
-	s.stats.unsynced += uint64(entries)
-	s.mu.Unlock()
+	defer s.mu.Unlock()
+	s.stats.unsynced += uint64(len(b.locs))
 	return nil
 }
 
-// write puts b behind the tail. A full disk may have taken part of it: that
-// part is cut off again, so that the file is as before.
-func (s *Store) write(b []byte) error {
-	if len(b) == 0 {
-		return nil
+// harmless reports whether a failure left the log as it was.
+func harmless(err error) bool {
+	var early *unchangedError
+	var failed *syncError
+	return !errors.As(err, &failed) && (errors.As(err, &early) || vfs.IsFull(err))
+}
+
+// writeFrame writes the frame of r, whose entries know their place, and moves
+// the tail behind it. It writes whole blocks: the first begins with what is
+// there already, the last one ends in zeros. A failed write leaves the tail
+// where it was.
+func (s *Store) writeFrame(r *records) error {
+	t := s.tail
+	h := frameHead{len: uint32(r.size()), kind: kindBatch, seq: t.seq, durableTo: t.seg.durable.Load(), prev: t.sum}
+	if s.o.AlignCommits {
+		h.flags = flagBlock
 	}
-	_, err := s.tail.seg.f.WriteAt(b, s.tail.end)
-	if err == nil || !vfs.IsFull(err) {
+	h.sum = r.sum(t.seg.seed, t.end+frameSize)
+	h.put(r.b[block:], t.seg.seed, t.end)
+	rest := int(t.end % block)
+	copy(r.b[block-rest:], t.rest())
+	r.grow(0)
+	n := len(r.b)
+	whole := r.b[block-rest : block-rest+int(blocks(int64(rest+n-block)))]
+	clear(whole[n-(block-rest):])
+	if n, err := t.seg.f.WriteAt(whole, t.end-int64(rest)); err != nil {
+		s.partial = n > 0
+		return s.undo(err)
+	}
+	s.recent.add(t.seg, t.end, r.b[block:n])
+	end := h.end(t.end)
+	if left := int(end % block); left > 0 {
+		copy(t.block[:], whole[len(whole)-block:][:left])
+	}
+	t.last, t.end, t.seq, t.sum = t.end, end, t.seq+1, h.head
+	return nil
+}
+
+// undo takes back a write that found the disk full: part of the frame may be
+// in the file. Without its header, durably, none of it is a frame. On a file
+// system that copies on write there may be no room for that either; then it is
+// done before the next write.
+func (s *Store) undo(err error) error {
+	if !vfs.IsFull(err) || !s.partial {
 		return err
 	}
-	cut := s.tail.seg.f.Truncate(s.tail.end)
-	if cut == nil {
-		cut = s.tail.seg.f.Sync() // else a power cut could bring the refused write back
+	t := s.tail
+	const enough = 5 // up to the kind, which is never zero
+	n, failed := t.seg.f.WriteAt(zeros[:frameSize], t.end)
+	if vfs.IsFull(failed) {
+		if n < enough {
+			return errors.Join(err, failed)
+		}
+		failed = nil
 	}
-	if cut != nil {
-		return &syncError{errors.Join(err, cut)}
+	if failed == nil {
+		failed = t.seg.f.Sync() // else a power cut could bring the refused write back
 	}
-	s.tail.durable = s.tail.end
+	if failed != nil {
+		return &syncError{errors.Join(err, failed)}
+	}
+	s.partial = false
+	t.seg.reached(t.end)
 	return err
 }
 
 // syncTail makes the active segment durable up to the tail.
 func (s *Store) syncTail() error {
-	if s.tail.durable == s.tail.end {
+	end := s.tail.end
+	if s.tail.seg.durable.Load() >= end {
 		return nil
 	}
-	start := s.o.Now()
-	if err := s.tail.seg.f.SyncData(); err != nil {
+	if err := s.sync(s.tail.seg, end); err != nil {
 		return &syncError{fmt.Errorf("sync %s: %w", s.tail.seg.name, err)}
 	}
+	return nil
+}
+
+// sync makes a segment durable up to end, which was written before.
+func (s *Store) sync(seg *segment, end int64) error {
+	s.mu.RLock()
+	unsynced := s.stats.unsynced
+	s.mu.RUnlock()
+	start := s.o.Now()
+	if err := seg.f.SyncData(); err != nil {
+		return err
+	}
 	took := s.o.Now().Sub(start)
-	s.tail.durable = s.tail.end
+	seg.reached(end)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.stats.syncs++
 	s.stats.syncTime += took
 	s.stats.syncMx = max(s.stats.syncMx, took)
-	s.stats.synced += s.stats.unsynced
-	s.stats.unsynced = 0
+	s.stats.synced += min(unsynced, s.stats.unsynced)
+	s.stats.unsynced -= min(unsynced, s.stats.unsynced)
 	return nil
 }
 
-// acknowledge lets readers that walk files go as far as the tail.
-func (s *Store) acknowledge() {
+// reached notes that the segment is durable up to end.
+func (g *segment) reached(end int64) {
+	for {
+		was := g.durable.Load()
+		if was >= end || g.durable.CompareAndSwap(was, end) {
+			return
+		}
+	}
+}
+
+// acknowledge makes a committed batch visible.
+func (s *Store) acknowledge(b *batch) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.tail.seg.size = s.tail.end
+	s.tail.seg.end = s.tail.end
+	for _, r := range b.reqs {
+		for i := range r.ops {
+			s.apply(&r.ops[i], b.seg, b.base, &b.records)
+		}
+	}
+	if s.tail.end > s.tail.limit/2 && !s.halfway {
+		s.halfway = true
+		s.work.Store(true)
+	}
+}
+
+// apply makes an op visible whose entries lie in seg. Store.mu is held.
+func (s *Store) apply(o *op, seg *segment, base int64, r *records) {
+	before := len(o.g.extents)
+	if err := o.g.apply(o, seg, base, r.locs[o.at:o.at+o.n]); err != nil {
+		panic(err) // entries are moved out of sealed segments only
+	}
+	if o.remove || o.from != 0 || len(o.g.extents) < before || o.batch.CompactTo != 0 {
+		s.work.Store(true) // a segment may have died
+	}
 }
 
 // explain turns a failure into what the caller is told: a write that found the
@@ -142,17 +220,26 @@ func (s *Store) explain(err error) error {
 	var failed *syncError
 	var early *unchangedError
 	switch {
+	case errors.Is(err, fault.ErrPoisoned):
+		return err
 	case errors.As(err, &failed):
 	case vfs.IsFull(err):
 		return fmt.Errorf("write: log %s: %w: %w", s.dir, fault.ErrFull, err)
 	case errors.As(err, &early):
 		return fmt.Errorf("write: log %s: %w", s.dir, err)
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.order.Lock()
+	defer s.order.Unlock()
 	if s.broken == nil {
 		s.broken = err
 		s.o.Logger.Error("log poisoned: writes fail until it is reopened", "dir", s.dir, "error", err)
 	}
 	return s.poisoned()
+}
+
+// counters are what Size tells of syncs.
+type counters struct {
+	syncs, synced    uint64
+	syncTime, syncMx time.Duration
+	unsynced         uint64 // entries acknowledged since the last sync
 }

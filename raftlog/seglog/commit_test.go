@@ -1,6 +1,7 @@
 package seglog_test
 
 import (
+	"bytes"
 	"errors"
 	"slices"
 	"sync"
@@ -166,7 +167,7 @@ func TestDeadSegmentsAreRemoved(t *testing.T) {
 	fsys := vfs.NewMem()
 	var removed []string
 	var mu sync.Mutex
-	o := &seglog.Options{SegmentSize: 500, FS: vfs.Hook(fsys, func(op vfs.Op) error {
+	o := &seglog.Options{SegmentSize: 500, Background: inline, FS: vfs.Hook(fsys, func(op vfs.Op) error {
 		if _, ok := seqOf(op.Name[max(0, len(op.Name)-len(lastSegment)):]); ok && op.Kind == "remove" {
 			mu.Lock()
 			defer mu.Unlock()
@@ -229,7 +230,7 @@ func TestReaderKeepsItsSegment(t *testing.T) {
 		mem := vfs.NewMem()
 		hold := make(chan struct{})
 		var holding atomic.Bool
-		s, err := seglog.Open("log", &seglog.Options{SegmentSize: 500, FS: vfs.Hook(mem, func(op vfs.Op) error {
+		s, err := seglog.Open("log", &seglog.Options{SegmentSize: 1000, TailCache: -1, FS: vfs.Hook(mem, func(op vfs.Op) error {
 			if op.Kind == "read" && holding.Load() {
 				<-hold
 			}
@@ -238,19 +239,29 @@ func TestReaderKeepsItsSegment(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		fill(t, s, 20)
+		const n = 20
+		data := bytes.Repeat([]byte("x"), 300)
+		for i := uint64(1); i <= n; i++ {
+			if err := s.Write(raftlog.GroupBatch{Batch: raftlog.Batch{Entries: []raftlog.Entry{{Index: i, Term: 1, Data: data}}}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		synctest.Wait()
 		first := names(t, mem)[0]
+		if _, err := s.Read(nil, raftlog.Group{}, 1, 2, 0); err != nil { // its index is in memory now
+			t.Fatal(err)
+		}
 		holding.Store(true)
 		read := make(chan error, 1)
 		go func() {
-			e, err := s.Read(nil, raftlog.Group{Shard: group1}, 3, 4, 0)
-			if err == nil && string(e[0].Data) != string(payload(3)) {
+			e, err := s.Read(nil, raftlog.Group{}, 1, 2, 0)
+			if err == nil && !bytes.Equal(e[0].Data, data) {
 				err = errors.New("wrong bytes")
 			}
 			read <- err
 		}()
 		synctest.Wait()
-		if err := s.Write(raftlog.GroupBatch{Group: raftlog.Group{Shard: group1}, Batch: raftlog.Batch{CompactTo: 20}}); err != nil {
+		if err := s.Write(raftlog.GroupBatch{Batch: raftlog.Batch{CompactTo: n}}); err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait()
@@ -261,6 +272,7 @@ func TestReaderKeepsItsSegment(t *testing.T) {
 		if err := <-read; err != nil {
 			t.Errorf("read beside the removal: %v", err)
 		}
+		<-time.After(time.Minute) // removals are paced
 		synctest.Wait()
 		if got := names(t, mem); len(got) != 1 {
 			t.Errorf("segments %v after the read, want the active one", got)

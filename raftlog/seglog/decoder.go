@@ -11,7 +11,7 @@ type decoder struct {
 
 // take returns the next n bytes with no room to grow; never nil without err.
 func (d *decoder) take(n int) []byte {
-	if d.err != nil || n > len(d.b) {
+	if d.err != nil || n < 0 || n > len(d.b) {
 		d.fail()
 		return nil
 	}
@@ -51,12 +51,18 @@ func (d *decoder) varint() int64 {
 	return v
 }
 
-func (d *decoder) nonZero() uint64 {
-	v := d.uvarint()
-	if v == 0 {
-		d.fail()
+func (d *decoder) uint32() uint32 {
+	if p := d.take(4); p != nil {
+		return binary.LittleEndian.Uint32(p)
 	}
-	return v
+	return 0
+}
+
+func (d *decoder) uint64() uint64 {
+	if p := d.take(8); p != nil {
+		return binary.LittleEndian.Uint64(p)
+	}
+	return 0
 }
 
 // bytes takes a length and that many bytes.

@@ -1,71 +1,80 @@
 // Package seglog keeps the logs of many groups in one append-only log of
 // segment files.
 //
-// A durable write is one sequential write and one fdatasync, for all groups
-// and their votes together. Every entry has a checksum of its own, verified on
-// every read.
+// A durable write is one sequential write and one fdatasync into blocks that
+// were written before, for all groups and their votes together. Every entry has
+// a checksum of its own, verified on every read.
 //
 //	dir/
 //	  LOCK                      flock while open; says pid
 //	  IDENTITY                  format version, log identity; created last
-//	  CLEAN                     where the log ended when it was last closed
-//	  00000000000000000001.seg  sealed: header, checkpoint, frames, seal
-//	  00000000000000000002.seg  active: header, checkpoint, frames
+//	  CLEAN                     how the log ended when it was last closed
+//	  00000000000000000001.seg  sealed: header, checkpoint, frames, seal with index
+//	  00000000000000000003.seg  active: header, checkpoint, frames, unused blocks
+//	  spare-000002.seg          written blocks for a later segment
+//	  *.torn                    what the last recovery cut off, for people
 //	  *.tmp                     not finished when a process died; removed at open
 //
-// # Format v1
+// docs/format/log.md draws the bytes.
 //
-// Integers are little endian, uv is an unsigned varint in its shortest form,
-// v a zig-zag one. Frames are those of internal/frame, padded with zeros to 8
-// bytes. A checksum starts from a seed of the place: log identity, segment
-// sequence and offset. Old, foreign and misdirected blocks never verify.
+// # What says what the log is
 //
-//	segment   0  "TRIMLOG\n" | version u32 | 0 u32
-//	          16 frame header{version u32, identity 16, segment u64, headEnd u64,
-//	                          prevEnd u64, firstSeq u64, prevSum u32}
-//	          .. frame checkpoint, frame batch ..., frame seal
+// A segment begins with a checkpoint: per group its base, last index, term
+// runs, stable keys, and in which segments its entries lie. So the last segment
+// alone says what the log is: its checkpoint, and what its frames did to that.
+// Older segments are looked at for their entries only, by the index in their
+// seal. A segment that the state does not refer to is dead, whatever it holds:
+// nothing stale comes back when its neighbours go.
 //
-// headEnd is where the bytes end that were durable before the segment got its
-// name; prevEnd where the frames of the segment before end, whatever lies
-// behind them there; prevSum the header checksum of the last of those frames.
+// # What a crash can leave
 //
-//	frame     len u32 | kind u8 | 0 u24 | sum u32 | head u32 | payload
-//	payload   seq u64 | durableTo u64 | prev u32 | body
+// Each step is durable before the next one begins.
 //
-// seq counts the frames of the log. durableTo is the offset up to which this
-// segment had been synced when the frame was written. prev is the header
-// checksum of the frame before.
-//
-//	checkpoint { shard uv, replica uv, base uv, base term uv, last uv,
-//	             runs uv, {first uv, term uv} ..., keys uv, {key, value} ... } ...
-//	batch      { group, records } ...
-//	seal       empty: a successor exists
-//
-//	group      1 | shard uv | replica uv
-//	remove     2
-//	reset      3 | index uv | term uv
-//	truncate   4 | from uv
-//	entry      5 | size uv | crc u32 | kind u8 | flags u8 | index uv | term uv |
-//	           [seconds v | nanoseconds uv] | [length uv | ext] | data
-//	stable set 6 | length uv | key | length uv | value
-//	delete     7 | length uv | key
-//	compact    8 | to uv
-//
-// One submission is one frame, so it is there as a whole or not at all.
+//	creation     segment 1, then IDENTITY. Without IDENTITY it is begun anew.
+//	rotation     the old segment is synced; the new one, with its checkpoint, is
+//	             written and synced under another name, renamed, the directory
+//	             synced. Until then the old one is the last, and complete.
+//	seal         behind the frames of a segment that has a successor. Without it,
+//	             or with half of it, the index is made anew from the frames.
+//	compaction   the frame that says so is synced before a segment dies of it.
+//	recycling    the dead segment is renamed to a spare and the directory synced
+//	             before anything is written to it. If the rename is undone it is a
+//	             dead segment again.
+//	moving       live entries of a sparse segment are copied into a frame of the
+//	             active one; when that is synced they live there. Until then, and
+//	             if they were truncated meanwhile, the copy means nothing.
+//	removal      a record in a frame, as a truncation or a reset is.
+//	recovery     another segment is begun, as in a rotation. What was not known to
+//	             be synced in the last one is in its checkpoint and moved into it.
+//	clean close  everything is synced before CLEAN is written. It is removed, and
+//	             the directory synced, before the first write of the next open.
 //
 // # Recovery
 //
-// Open reads the whole log; Store.recover says how a torn tail is told from
-// damage. Bytes that were read after a crash are not taken for durable: what
-// was not known to be synced is written again, into a new segment, before
-// anything else is acknowledged.
+// Store.recover says how a torn tail is told from damage. Bytes that were read
+// after a crash are not taken for durable: what was not known to be synced is
+// written again, into a new segment, before anything else is acknowledged.
+//
+// # Inspection
+//
+// Inspect reads a log without opening it, also one that a process writes to: it
+// looks for the end as recovery does, and leaves everything as it is. Frames
+// appear in order and names change before files are used again, so what it
+// reads is the log as of some write; what does not fit is looked at again.
+//
+// # Space
+//
+// Files of ended segments occupy at most twice what lives in them, and one
+// segment more; the active segment and up to two spares come on top. Live
+// entries of the sparsest segment are moved to keep it so.
 //
 // # Assumptions
 //
 // A sync that returned without error made the bytes before it durable. Bytes
-// outside a written range survive the write. A rename is atomic. Everything
-// else in the fault model of a disk (lost, torn and reordered unsynced
-// sectors, names that vanish or come back until the directory is synced,
-// flipped bits, stale or misdirected blocks) is either recovered from or
-// reported as *fault.Corruption.
+// outside a written range survive the write, and so do those in the range that
+// are written again with the same value (Options.AlignCommits does without the
+// latter). A rename is atomic. Everything else in the fault model of a disk
+// (lost, torn and reordered unsynced sectors, names that vanish or come back
+// until the directory is synced, flipped bits, stale or misdirected blocks) is
+// either recovered from or reported as *fault.Corruption.
 package seglog

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -13,6 +12,7 @@ import (
 	"github.com/trimarandb/trimaran/raftlog"
 	"github.com/trimarandb/trimaran/raftlog/seglog"
 	"github.com/trimarandb/trimaran/vfs"
+	"github.com/trimarandb/trimaran/vfs/simdisk"
 )
 
 // changes are the operations that alter the disk.
@@ -57,7 +57,7 @@ type state struct {
 // play writes entries, rotates, truncates, compacts and resets on a log of
 // small segments, closes it and opens it once more.
 func play(fsys vfs.FS) (st story) {
-	o := &seglog.Options{FS: fsys, SegmentSize: 600}
+	o := &seglog.Options{FS: fsys, SegmentSize: 600, Background: inline}
 	for range 2 {
 		s, err := seglog.Open("log", o)
 		if err != nil {
@@ -120,7 +120,7 @@ func (st *story) run(s *seglog.Store) {
 func (st *story) check(fsys vfs.FS) error {
 	var first state
 	for round := range 2 {
-		s, err := seglog.Open("log", &seglog.Options{FS: fsys})
+		s, err := seglog.Open("log", &seglog.Options{FS: fsys, Background: inline})
 		if err != nil {
 			return fmt.Errorf("reopen: %w", err)
 		}
@@ -209,7 +209,7 @@ func TestKilledInRecovery(t *testing.T) {
 			fsys := vfs.NewMem()
 			st := play(vfs.Hook(fsys, (&breaker{from: from, err: errors.New("killed")}).before))
 			b := &breaker{from: again, err: errors.New("killed again")}
-			s, err := seglog.Open("log", &seglog.Options{FS: vfs.Hook(fsys, b.before)})
+			s, err := seglog.Open("log", &seglog.Options{FS: vfs.Hook(fsys, b.before), Background: inline})
 			if err == nil {
 				err = s.Close()
 			}
@@ -308,20 +308,15 @@ func TestPoisonedAfterAFailedSync(t *testing.T) {
 // A full disk refuses and changes nothing, part of the write that fitted
 // included; when there is room the same log works again.
 func TestFullDisk(t *testing.T) {
-	mem := vfs.NewMem()
+	disk := simdisk.New(nil)
+	fsys := disk.FS()
 	var full atomic.Bool
-	fsys := vfs.Hook(mem, func(op vfs.Op) error {
-		if !full.Load() || op.Kind != "write" && op.Kind != "create" {
+	disk.Fail(func(op vfs.Op) error {
+		switch {
+		case !full.Load() || op.Kind != "write" && op.Kind != "create":
 			return nil
-		}
-		if op.Kind == "write" && op.Len > 8 { // part of it fits
-			f, err := mem.OpenWrite(strings.TrimSuffix(op.Name, vfs.TempSuffix)) // a segment keeps the handle it was made with
-			if err != nil {
-				return err
-			}
-			if _, err := f.WriteAt([]byte("partial!"), op.Off); err != nil {
-				return err
-			}
+		case op.Kind == "write":
+			return &simdisk.ShortWrite{N: 8, Err: syscall.ENOSPC} // part of it fits
 		}
 		return syscall.ENOSPC
 	})
@@ -356,7 +351,7 @@ func TestFullDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	st := story{acked: state{last: last}, attempted: state{last: last}}
-	if err := st.check(mem); err != nil {
+	if err := st.check(fsys); err != nil {
 		t.Error(err)
 	}
 }

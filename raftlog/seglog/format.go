@@ -16,9 +16,9 @@ const (
 	magic       = "TRIMLOG\n"
 	version     = 1
 	preludeSize = 16 // magic, version, zeros: readable by every version
-	headerSize  = 4 + 16 + 8 + 8 + 8 + 8 + 4
-	chainSize   = 8 + 8 + 4
+	headerSize  = 4 + 16 + 8 + 8 + 8 + 8 + 8 + 4
 	alignment   = 8
+	block       = 4096 // what a write covers as a whole
 
 	kindHeader     = 1
 	kindCheckpoint = 2
@@ -34,6 +34,8 @@ const (
 	identityName = "IDENTITY"
 	cleanName    = "CLEAN"
 	segmentExt   = ".seg"
+	sparePrefix  = "spare-"
+	tornExt      = ".torn"
 )
 
 // logID is the random identity of one log, in every checksum of its segments.
@@ -41,18 +43,17 @@ type logID [16]byte
 
 func (id logID) String() string { return hex.EncodeToString(id[:]) }
 
-// seed is where the checksums of one segment start.
-func (id logID) seed(seq uint64) uint32 {
-	return frame.Sum(0, binary.LittleEndian.AppendUint64(id[:], seq))
+// seed is where the checksums of one segment start. The salt tells the segment
+// from others that were begun under its number and never became part of the
+// log: what they left in the file does not verify.
+func (id logID) seed(seq, salt uint64) uint32 {
+	b := binary.LittleEndian.AppendUint64(id[:], seq)
+	return frame.Sum(0, binary.LittleEndian.AppendUint64(b, salt))
 }
 
 // at seeds the checksum of bytes at one offset of a segment, so that an intact
 // block in the wrong place does not verify.
-func at(seed uint32, off int64) uint32 {
-	var b [8]byte
-	binary.LittleEndian.PutUint64(b[:], uint64(off))
-	return frame.Sum(seed, b[:])
-}
+func at(seed uint32, off int64) uint32 { return uint32(mix(uint64(seed)<<32 ^ uint64(off))) }
 
 func segmentName(seq uint64) string { return fmt.Sprintf("%020d%s", seq, segmentExt) }
 
@@ -68,10 +69,25 @@ func parseSegmentName(name string) (seq uint64, ok bool) {
 	return seq, true
 }
 
+func spareName(n uint64) string { return fmt.Sprintf("%s%06d%s", sparePrefix, n, segmentExt) }
+
+// parseSpareName reports whether name is a spare's, and its number.
+func parseSpareName(name string) (n uint64, ok bool) {
+	digits, ok := strings.CutPrefix(name, sparePrefix)
+	if !ok {
+		return 0, false
+	}
+	if _, err := fmt.Sscanf(digits, "%d"+segmentExt, &n); err != nil || spareName(n) != name {
+		return 0, false
+	}
+	return n, true
+}
+
 // header begins every segment.
 type header struct {
 	id       logID
 	seq      uint64 // of the segment
+	salt     uint64 // drawn anew by each open
 	headEnd  int64  // everything before was durable when the segment got its name
 	prevEnd  int64  // where the frames of the one before end; what follows there does not count
 	firstSeq uint64 // sequence of the first frame here
@@ -89,6 +105,7 @@ func (h header) append(b []byte) []byte {
 	p = binary.LittleEndian.AppendUint32(p, version)
 	p = append(p, h.id[:]...)
 	p = binary.LittleEndian.AppendUint64(p, h.seq)
+	p = binary.LittleEndian.AppendUint64(p, h.salt)
 	p = binary.LittleEndian.AppendUint64(p, uint64(h.headEnd))
 	p = binary.LittleEndian.AppendUint64(p, uint64(h.prevEnd))
 	p = binary.LittleEndian.AppendUint64(p, h.firstSeq)
@@ -117,10 +134,11 @@ func parseHeader(b []byte) (header, error) {
 	}
 	h := header{
 		seq:      binary.LittleEndian.Uint64(p[20:]),
-		headEnd:  int64(binary.LittleEndian.Uint64(p[28:])),
-		prevEnd:  int64(binary.LittleEndian.Uint64(p[36:])),
-		firstSeq: binary.LittleEndian.Uint64(p[44:]),
-		prevSum:  binary.LittleEndian.Uint32(p[52:]),
+		salt:     binary.LittleEndian.Uint64(p[28:]),
+		headEnd:  int64(binary.LittleEndian.Uint64(p[36:])),
+		prevEnd:  int64(binary.LittleEndian.Uint64(p[44:])),
+		firstSeq: binary.LittleEndian.Uint64(p[52:]),
+		prevSum:  binary.LittleEndian.Uint32(p[60:]),
 	}
 	copy(h.id[:], p[4:])
 	if h.prevEnd < 0 || h.headEnd < firstFrame {
@@ -164,31 +182,10 @@ func unwrap(b []byte, kind byte, size int) ([]byte, error) {
 	return p, h.Check(placeless, p)
 }
 
-// chain ties a frame to those before it.
-type chain struct {
-	seq       uint64 // one more than the frame before, also across segments
-	durableTo int64  // in this segment, everything before was synced when this was written
-	prev      uint32 // header checksum of the frame before
-}
-
-func (c chain) append(b []byte) []byte {
-	b = binary.LittleEndian.AppendUint64(b, c.seq)
-	b = binary.LittleEndian.AppendUint64(b, uint64(c.durableTo))
-	return binary.LittleEndian.AppendUint32(b, c.prev)
-}
-
-func parseChain(b []byte) chain {
-	return chain{
-		seq:       binary.LittleEndian.Uint64(b),
-		durableTo: int64(binary.LittleEndian.Uint64(b[8:])),
-		prev:      binary.LittleEndian.Uint32(b[16:]),
-	}
-}
-
-// headSum is the header checksum of the frame at the start of b.
-func headSum(b []byte) uint32 { return binary.LittleEndian.Uint32(b[frame.HeaderSize-4:]) }
-
 func aligned(n int64) int64 { return (n + alignment - 1) / alignment * alignment }
+
+// blocks rounds n up to whole blocks.
+func blocks(n int64) int64 { return (n + block - 1) / block * block }
 
 func pad(b []byte) []byte {
 	for len(b)%alignment != 0 {
@@ -204,39 +201,6 @@ func zero(b []byte) bool {
 		}
 	}
 	return true
-}
-
-// cleanMark says where a log ended when it was closed in order.
-type cleanMark struct {
-	id  logID
-	seq uint64 // of the last segment
-	end int64  // of its last frame
-	sum uint32 // header checksum of that frame
-}
-
-const (
-	cleanSize = 16 + 8 + 8 + 4
-)
-
-func (m cleanMark) append(b []byte) []byte {
-	p := binary.LittleEndian.AppendUint64(m.id[:], m.seq)
-	p = binary.LittleEndian.AppendUint64(p, uint64(m.end))
-	return frame.Append(b, kindClean, placeless, binary.LittleEndian.AppendUint32(p, m.sum))
-}
-
-func parseCleanMark(b []byte) (m cleanMark, err error) {
-	if len(b) != frame.HeaderSize+cleanSize {
-		return m, frame.ErrShort
-	}
-	p, err := unwrap(b, kindClean, cleanSize)
-	if err != nil {
-		return m, err
-	}
-	copy(m.id[:], p)
-	m.seq = binary.LittleEndian.Uint64(p[16:])
-	m.end = int64(binary.LittleEndian.Uint64(p[24:]))
-	m.sum = binary.LittleEndian.Uint32(p[32:])
-	return m, nil
 }
 
 func (id logID) append(b []byte) []byte {

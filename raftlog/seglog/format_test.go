@@ -6,8 +6,12 @@ import (
 	"encoding/hex"
 	"errors"
 	"flag"
+	"fmt"
+	"maps"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -41,7 +45,7 @@ func goldenOps() []raftlog.GroupBatch {
 func writeGolden(t *testing.T) vfs.FS {
 	t.Helper()
 	fsys := vfs.NewMem()
-	s, err := Open("log", &Options{FS: fsys, SegmentSize: 120, Rand: strings.NewReader("golden identity!")})
+	s, err := Open("log", &Options{FS: fsys, SegmentSize: 300, Background: func(work func()) { work() }, Rand: strings.NewReader("the saltgolden identity!")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +77,7 @@ func TestGolden(t *testing.T) {
 		}
 		golden := filepath.Join("testdata", "v1", name+".hex")
 		if *update {
-			if err := os.WriteFile(golden, []byte(hex.Dump(b)), 0o644); err != nil {
+			if err := os.WriteFile(golden, []byte(dump(b)), 0o644); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -81,8 +85,8 @@ func TestGolden(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if hex.Dump(b) != string(want) {
-			t.Errorf("%s differs from %s:\n%s", name, golden, hex.Dump(b))
+		if dump(b) != string(want) {
+			t.Errorf("%s differs from %s:\n%s", name, golden, dump(b))
 		}
 		f, err := old.Create("log/" + name)
 		if err != nil {
@@ -104,6 +108,11 @@ func TestGolden(t *testing.T) {
 	}
 }
 
+// dump shows b without the zeros at its end, and how many bytes it has.
+func dump(b []byte) string {
+	return fmt.Sprintf("%s%08x\n", hex.Dump(bytes.TrimRight(b, "\x00")), len(b))
+}
+
 func TestSegmentNames(t *testing.T) {
 	if seq, ok := parseSegmentName(segmentName(1 << 63)); !ok || seq != 1<<63 {
 		t.Errorf("parseSegmentName(segmentName(1<<63)) = %d, %t", seq, ok)
@@ -115,75 +124,166 @@ func TestSegmentNames(t *testing.T) {
 	}
 }
 
-var place = &segment{seq: 3, seed: 0x1234}
+const placeSeed, placeOff = 0x1234, 144
 
 func FuzzOps(f *testing.F) {
-	var ops []op
+	ops := []op{{name: raftlog.Group{Shard: 9}, remove: true},
+		{name: raftlog.Group{Shard: 2}, from: 7, batch: raftlog.Batch{Entries: goldenOps()[0].Batch.Entries}}}
 	for _, b := range goldenOps() {
-		ops = append(ops, op{group: b.Group, batch: b.Batch})
+		ops = append(ops, op{name: b.Group, batch: b.Batch})
 	}
-	ops = append(ops, op{group: raftlog.Group{Shard: 9}, remove: true})
-	var b []byte
-	for i := range ops {
-		b = appendOp(b, &ops[i], place, 100)
-	}
-	f.Add(b)
-	f.Add([]byte{tagGroup, 0, 0, tagReset, 0, 0, tagTruncate, 1})
+	f.Add(encodeOps(ops))
+	f.Add([]byte{tagGroup, 0, 0, 0, 0, 0, 0, 0})
 	f.Fuzz(func(t *testing.T, b []byte) {
-		ops, err := parseOps(b, place, 100)
+		var p parser
+		ops, err := p.parse(b, placeSeed, placeOff, sumOf(b))
 		if err != nil {
 			return
 		}
-		var again []byte
-		for i := range ops {
-			again = appendOp(again, &ops[i], place, 100)
-		}
-		if !bytes.Equal(b, again) {
+		if again := encodeOps(ops); !bytes.Equal(b, again) {
 			t.Errorf("%x decodes and encodes to %x", b, again)
 		}
 	})
+}
+
+func encodeOps(ops []op) []byte {
+	var r records
+	for i := range ops {
+		r.add(&ops[i])
+	}
+	r.place(placeSeed, placeOff)
+	return r.b
+}
+
+// sumOf is the checksum that a payload should have, if it can be parsed.
+func sumOf(b []byte) uint32 {
+	var p parser
+	_, _ = p.parse(b, placeSeed, placeOff, 0)
+	if p.err != nil {
+		return 0
+	}
+	return p.sum(placeSeed, placeOff)
 }
 
 // FuzzEntry gives every body a checksum that holds, so that the decoder behind
 // it is reached.
 func FuzzEntry(f *testing.F) {
 	for _, e := range goldenOps()[0].Batch.Entries {
-		b, l := appendEntry(nil, &e, place, 0)
-		f.Add(b[l.off+4:])
+		b := appendEntry(nil, &e)
+		f.Add(b[entryHead:][:binary.LittleEndian.Uint32(b)&^extended], !plain(&e))
 	}
-	f.Fuzz(func(t *testing.T, body []byte) {
-		b := binary.LittleEndian.AppendUint32(nil, frame.Sum(place.seed, body))
-		b = append(b, body...)
-		e, err := parseEntry(b, place.seed)
+	f.Fuzz(func(t *testing.T, body []byte, ext bool) {
+		size := uint32(len(body))
+		if ext {
+			size |= extended
+		}
+		b := binary.LittleEndian.AppendUint32(nil, size)
+		b = binary.LittleEndian.AppendUint32(b, frame.Sum(0, body))
+		b = pad8(append(b, body...), 0)
+		maskEntry(b, placeSeed, placeOff, 7, 3)
+		e, err := parseEntry(b, placeSeed, placeOff, 7, 3, false)
 		if err != nil {
 			return
 		}
-		again := append(append(entryHead(nil, &e), e.Ext...), e.Data...)
-		if !bytes.Equal(again, body) {
-			t.Errorf("%x decodes to %+v and encodes to %x", body, e, again)
+		again := appendEntry(nil, &e)
+		maskEntry(again, placeSeed, placeOff, 7, 3)
+		if !bytes.Equal(again, b) {
+			t.Errorf("%x decodes to %+v and encodes to %x", b, e, again)
 		}
 	})
 }
 
-func FuzzCheckpoint(f *testing.F) {
+func goldenState() ([]fileEnd, map[raftlog.Group]*group) {
+	seg := &segment{seq: 4}
 	g, o := newGroup(), op{batch: goldenOps()[0].Batch}
-	appendOp(nil, &o, place, 0)
-	g.apply(&o)
-	f.Add(appendCheckpoint(nil, map[raftlog.Group]*group{{Shard: 1, Replica: 300}: g}))
-	f.Add([]byte{1, 1, 0, 0, 5, 1, 1, 1, 0})
+	var r records
+	r.add(&o)
+	if err := g.apply(&o, seg, placeOff, r.locs); err != nil {
+		panic(err)
+	}
+	return []fileEnd{{seq: 4, salt: 9, end: 4000, next: 8, sum: 1}}, map[raftlog.Group]*group{{Shard: 1, Replica: 300}: g}
+}
+
+func FuzzCheckpoint(f *testing.F) {
+	f.Add(appendCheckpoint(nil, nil, nil))
+	ends, groups := goldenState()
+	f.Add(appendCheckpoint(nil, ends, groups))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		groups, err := parseCheckpoint(b)
+		st, rest, err := parseCheckpoint(b)
 		if err != nil {
 			return
 		}
-		if again := appendCheckpoint(nil, groups); !bytes.Equal(b, again) {
+		var ends []fileEnd
+		for _, seq := range slices.Sorted(maps.Keys(st.segs)) {
+			ends = append(ends, st.segs[seq].ended)
+		}
+		if again := append(appendCheckpoint(nil, ends, st.groups), rest...); !bytes.Equal(b, again) {
 			t.Errorf("%x decodes and encodes to %x", b, again)
 		}
 	})
 }
 
+// FuzzIndex looks up what any index says it has.
+func FuzzIndex(f *testing.F) {
+	var locs []loc
+	for i := range uint32(200) {
+		locs = append(locs, loc{20 + 5*i, 4})
+	}
+	f.Add(buildIndex([]indexRun{{first: 5, locs: locs}, {name: raftlog.Group{Shard: 1}, first: 1, locs: []loc{{9, 1}, {90_000, 3}}}}))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		x := index{b}
+		if x.check() != nil {
+			return
+		}
+		for i := range x.runs() {
+			r := x.run(i)
+			for j := range min(uint64(r.count), 1000) {
+				r.loc(j)
+			}
+			x.find(r.name, r.first, 1)
+		}
+	})
+}
+
+// An index finds what it was built of. Sizes may include what follows, up to
+// the next entry.
+func TestIndexFinds(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	var runs []indexRun
+	for g := range uint64(20) {
+		off := uint32(20)
+		r := indexRun{name: raftlog.Group{Shard: g / 2}, first: 1 + 1000*(g%2)}
+		for range 1 + rng.IntN(300) {
+			l := loc{off, 1 + rng.Uint32N(200)}
+			r.locs = append(r.locs, l)
+			if off += l.n + rng.Uint32N(30); rng.IntN(100) == 0 {
+				off += rng.Uint32N(100_000)
+			}
+		}
+		runs = append(runs, r)
+	}
+	x := index{buildIndex(slices.Clone(runs))}
+	if err := x.check(); err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range runs {
+		p, ok := x.find(r.name, r.first, uint64(len(r.locs)))
+		if !ok {
+			t.Fatalf("find(%v, %d) = nothing", r.name, r.first)
+		}
+		for i, want := range r.locs {
+			if got := p.loc(uint64(i)); got.off != want.off || got.n < want.n || got.n > want.n+narrowGap {
+				t.Fatalf("place of entry %d of %v = %v, want %v", i, r.name, got, want)
+			}
+		}
+		if _, ok := x.find(r.name, r.first, uint64(len(r.locs))+1); ok {
+			t.Errorf("find(%v, %d) found more entries than there are", r.name, r.first)
+		}
+	}
+}
+
 func FuzzHeader(f *testing.F) {
-	f.Add(header{seq: 7, headEnd: 1000, prevEnd: 500, firstSeq: 9, prevSum: 1}.append(nil))
+	f.Add(header{seq: 7, salt: 5, headEnd: 1000, prevEnd: 500, firstSeq: 9, prevSum: 1}.append(nil))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		h, err := parseHeader(b)
 		if err != nil {
@@ -229,7 +329,7 @@ func FuzzOpen(f *testing.F) {
 
 func segmentSeeds(f *testing.F) [][]byte {
 	fsys := vfs.NewMem()
-	s, err := Open("log", &Options{FS: fsys, Rand: strings.NewReader("golden identity!")})
+	s, err := Open("log", &Options{FS: fsys, Rand: strings.NewReader("the saltgolden identity!")})
 	if err != nil {
 		f.Fatal(err)
 	}

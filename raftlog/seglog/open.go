@@ -2,11 +2,12 @@ package seglog
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"strings"
+	"sync"
 
 	"github.com/trimarandb/trimaran/fault"
 	"github.com/trimarandb/trimaran/raftlog"
@@ -16,9 +17,9 @@ import (
 // Open opens the log in dir and makes it if need be; every name and byte that
 // it relies on is durable when it returns. Errors to test for: fault.ErrLocked
 // while another process, or another Store of this one, has it open;
-// fs.ErrPermission; fault.ErrUnsupported for a newer format; and
+// fs.ErrPermission; fault.ErrUnsupported for a newer format; fault.ErrFull; and
 // *fault.Corruption when acknowledged bytes are damaged or missing. What a
-// crash cut off before it was acknowledged is no error.
+// crash cut off before it was acknowledged is no error: see Recovered.
 func Open(dir string, o *Options) (*Store, error) {
 	opts, err := o.withDefaults()
 	if err != nil {
@@ -28,7 +29,7 @@ func Open(dir string, o *Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open log %s: %w", dir, err)
 	}
-	s := &Store{fs: root, dir: dir, o: opts, groups: make(map[raftlog.Group]*group)}
+	s := newStore(root, dir, opts)
 	if err := s.open(); err != nil {
 		if vfs.IsFull(err) {
 			err = fmt.Errorf("%w: %w", fault.ErrFull, err)
@@ -36,10 +37,11 @@ func Open(dir string, o *Options) (*Store, error) {
 		return nil, fmt.Errorf("open log %s: %w", dir, errors.Join(err, s.release()))
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	s.stop = stop
-	if opts.Sync == SyncInterval {
+	s.stopped, s.stop = ctx, stop
+	if s.lazy() {
 		s.background.Go(func() { s.flushEvery(ctx, opts.FlushInterval) })
 	}
+	s.work.Store(true)
 	return s, nil
 }
 
@@ -52,78 +54,131 @@ func (s *Store) open() error {
 		return err
 	}
 	s.lock = lock
-	seqs, err := s.list()
+	names, err := s.list()
 	if err != nil {
 		return err
 	}
+	for _, name := range names.temps {
+		if err := s.fs.Remove(name); err != nil {
+			return err
+		}
+	}
+	if !names.mark {
+		// What an earlier process renamed or removed may be visible and not durable.
+		// Nothing may be built on names that a power cut can still take back.
+		if err := s.fs.SyncDir("."); err != nil {
+			return err
+		}
+	}
+	if err := s.draw(); err != nil {
+		return err
+	}
+	if !names.identity {
+		return s.createLog(names)
+	}
+	if err := s.readIdentity(); err != nil {
+		return err
+	}
+	return s.recover(names)
+}
+
+func (s *Store) readIdentity() error {
 	b, err := vfs.ReadFile(s.fs, identityName, 1<<10)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return s.createLog(seqs)
-	case err != nil:
+	if err != nil {
 		return err
 	}
 	if s.id, err = parseIdentity(b); err != nil {
 		return s.damaged(identityName, 0, fault.Committed, err)
 	}
-	return s.recover(seqs)
+	return nil
 }
 
-// damaged makes an error of what parsing found: another version is not damage.
-func (s *Store) damaged(name string, off int64, class fault.Class, err error) error {
-	if errors.Is(err, fault.ErrUnsupported) {
-		return fmt.Errorf("%s: %w", s.where(name), err)
+// draw makes the salt of the segments that this open begins.
+func (s *Store) draw() error {
+	var b [8]byte
+	if _, err := io.ReadFull(s.o.Rand, b[:]); err != nil {
+		return fmt.Errorf("draw a salt: %w", err)
 	}
-	return &fault.Corruption{Path: s.where(name), Offset: off, Class: class, Err: err}
+	s.salt = binary.LittleEndian.Uint64(b[:])
+	return nil
 }
 
-// list removes what an earlier process had not finished and returns the
-// sequences of the segments, in order.
-func (s *Store) list() ([]uint64, error) {
+// names are what a directory holds.
+type names struct {
+	segs     []uint64 // in order
+	spares   []uint64
+	torn     []string
+	temps    []string // what an earlier process had not finished
+	mark     bool
+	identity bool
+}
+
+// list sorts what is there.
+func (s *Store) list() (n names, err error) {
 	infos, err := s.fs.List(".")
 	if err != nil {
-		return nil, err
+		return n, err
 	}
-	var seqs []uint64
 	for _, info := range infos {
-		if strings.HasSuffix(info.Name, vfs.TempSuffix) {
-			if err := s.fs.Remove(info.Name); err != nil {
-				return nil, err
-			}
-		} else if seq, ok := parseSegmentName(info.Name); ok {
-			seqs = append(seqs, seq)
+		if seq, ok := parseSegmentName(info.Name); ok {
+			n.segs = append(n.segs, seq)
+		} else if seq, ok := parseSpareName(info.Name); ok {
+			n.spares = append(n.spares, seq)
 		}
+		switch {
+		case strings.HasSuffix(info.Name, vfs.TempSuffix):
+			n.temps = append(n.temps, info.Name)
+		case strings.HasSuffix(info.Name, tornExt):
+			n.torn = append(n.torn, info.Name)
+		}
+		n.mark = n.mark || info.Name == cleanName
+		n.identity = n.identity || info.Name == identityName
 	}
-	// What an earlier process renamed or removed may be visible and not durable.
-	// Nothing may be built on names that a power cut can still take back.
-	return seqs, s.fs.SyncDir(".")
+	return n, nil
 }
 
 // createLog makes a log where there is none. The identity comes last, so that
 // its absence means that creation never finished and nothing was acknowledged.
-// A segment that holds more than a new one proves the opposite.
-func (s *Store) createLog(seqs []uint64) error {
-	if _, err := s.fs.Stat(cleanName); err == nil {
-		return s.missing(identityName, "the log was closed cleanly, so it had one")
+func (s *Store) createLog(n names) error {
+	if err := s.checkUnmade(n); err != nil {
+		return err
 	}
-	for _, seq := range seqs {
-		if err := s.checkUnused(seq); err != nil {
+	for _, seq := range n.segs {
+		if err := s.fs.Remove(segmentName(seq)); err != nil {
 			return err
 		}
-		if err := s.fs.Remove(segmentName(seq)); err != nil {
+	}
+	if len(n.segs) > 0 {
+		// Durable before another one takes the name.
+		if err := s.fs.SyncDir("."); err != nil {
 			return err
 		}
 	}
 	if _, err := io.ReadFull(s.o.Rand, s.id[:]); err != nil {
 		return fmt.Errorf("make an identity: %w", err)
 	}
-	var err error
-	if s.tail, err = s.create(header{id: s.id, seq: 1}, s.checkpoint); err != nil {
+	t, err := s.newSegment(header{id: s.id, seq: 1}, func(b []byte) []byte { return appendCheckpoint(b, nil, nil) }, nil)
+	if err != nil {
 		return fmt.Errorf("make the first segment: %w", err)
 	}
-	s.segs = []*segment{s.tail.seg}
+	s.tail, s.segs = t, []*segment{t.seg}
 	if err := vfs.WriteFile(s.fs, identityName, s.id.append(nil)); err != nil {
 		return fmt.Errorf("write %s: %w", identityName, err)
+	}
+	return nil
+}
+
+// checkUnmade fails unless files without an identity are none, or what the
+// creation of a log leaves behind. The mark, or a segment that holds more than a
+// new one, proves the opposite.
+func (s *Store) checkUnmade(n names) error {
+	if n.mark {
+		return s.missing(identityName, "the log was closed cleanly, so it had one")
+	}
+	for _, seq := range n.segs {
+		if err := s.checkUnused(seq); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -136,9 +191,10 @@ func (s *Store) checkUnused(seq uint64) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, seg.f.Close()) }()
-	w := walker{f: seg.f, seed: seg.seed, off: firstFrame, limit: seg.size, seq: h.firstSeq, sum: h.prevSum}
+	w := walker{f: seg.f, seed: seg.seed, off: firstFrame, limit: seg.written, seq: h.firstSeq, sum: h.prevSum}
 	if _, err := w.next(); err == nil && seq == 1 {
-		if _, err := w.next(); errors.Is(err, io.EOF) {
+		var none *bad
+		if _, err := w.next(); errors.Is(err, io.EOF) || errors.As(err, &none) {
 			return nil
 		}
 	}
@@ -153,14 +209,15 @@ func (s *Store) openSegment(seq uint64) (*segment, header, error) {
 		return nil, header{}, err
 	}
 	seg := &segment{seq: seq, name: name, f: f}
-	if seg.size, err = f.Size(); err != nil {
+	if seg.written, err = f.Size(); err != nil {
 		return nil, header{}, errors.Join(err, f.Close())
 	}
 	h, err := s.readHeader(seg)
 	if err != nil {
 		return nil, header{}, errors.Join(err, f.Close())
 	}
-	seg.seed = h.id.seed(seq)
+	seg.seed = h.id.seed(seq, h.salt)
+	seg.salt = h.salt
 	return seg, h, nil
 }
 
@@ -177,4 +234,31 @@ func (s *Store) readHeader(seg *segment) (h header, err error) {
 		return h, &fault.Corruption{Path: s.where(seg.name), Offset: 0, Class: fault.Foreign, Reason: fmt.Sprintf("it is segment %d of log %v", h.seq, h.id)}
 	}
 	return h, nil
+}
+
+// damaged makes an error of what parsing found: another version is not damage.
+func (s *Store) damaged(name string, off int64, class fault.Class, err error) error {
+	if errors.Is(err, fault.ErrUnsupported) {
+		return fmt.Errorf("%s: %w", s.where(name), err)
+	}
+	return &fault.Corruption{Path: s.where(name), Offset: off, Class: class, Err: err}
+}
+
+func (s *Store) damage(seg *segment, off int64, reason string) error {
+	return s.damaged(seg.name, off, fault.Committed, errors.New(reason))
+}
+
+func (s *Store) missing(name, reason string) error {
+	return &fault.Corruption{Path: s.where(name), Offset: -1, Class: fault.Missing, Reason: reason}
+}
+
+// newStore returns a store that has not opened anything.
+func newStore(root vfs.FS, dir string, o Options) *Store {
+	s := &Store{fs: root, dir: dir, o: o, groups: make(map[raftlog.Group]*group), stop: func() {}}
+	s.requests, s.plans = new(sync.Pool), new(sync.Pool)
+	s.indexes.limit, s.indexes.held = o.IndexCache, make(map[*segment]*held)
+	s.recent.size = min(int64(o.TailCache), blocks(o.SegmentSize))
+	s.unwritten.b = make([]byte, headRoom)
+	s.unwritten.reset(headRoom)
+	return s
 }

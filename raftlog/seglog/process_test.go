@@ -56,7 +56,7 @@ func child(t *testing.T, role, dir string) *exec.Cmd {
 	return cmd
 }
 
-const writers = 4
+const writers = 8
 
 func killGroup(w int) raftlog.Group { return raftlog.Group{Shard: uint64(w)} }
 

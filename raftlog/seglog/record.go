@@ -2,235 +2,169 @@ package seglog
 
 import (
 	"encoding/binary"
-	"errors"
-	"math"
-	"time"
 
 	"github.com/trimarandb/trimaran/internal/frame"
 	"github.com/trimarandb/trimaran/raftlog"
 )
 
-// Frozen: part of format v1. A group record begins a group's batch; what
-// follows up to the next one comes in the order of these tags.
+// Frozen: part of format v1. A group record begins one group's batch; what
+// follows up to the next one comes in the order of these tags. A record is a
+// multiple of 8 bytes long and begins with the tag.
 const (
-	tagGroup        = 1 // shard, replica
-	tagRemove       = 2 // nothing; the group is forgotten
-	tagReset        = 3 // index, term
-	tagTruncate     = 4 // from
-	tagEntry        = 5 // length, crc of body, body
-	tagStableSet    = 6 // key, value
-	tagStableDelete = 7 // key
-	tagCompact      = 8 // to
+	tagGroup    = 1 // 0 u56 | shard u64 | replica u64
+	tagRemove   = 2 // 0 u56; the group is forgotten
+	tagReset    = 3 // 0 u56 | index u64 | term u64
+	tagTruncate = 4 // 0 u56 | from u64
+	tagRun      = 5 // 0 u24 | count u32 | first u64 | term u64, then as many entries
+	tagStable   = 6 // flags u8 | key length u8 | 0 u8 | value length u32 | key | value | zeros
+	tagCompact  = 7 // 0 u56 | to u64
+	tagMoved    = 8 // 0 u24 | count u32 | first u64 | term u64 | from u64, then as many entries
 
-	flagData = 1 << 0 // Data is not nil
-	flagExt  = 1 << 1 // Ext is not nil
-	flagTime = 1 << 2 // Time is not zero
+	flagDelete = 1 << 0 // of a stable record
 )
 
 // op is what one submission does to one group.
 type op struct {
-	group  raftlog.Group
+	name   raftlog.Group
+	g      *group
 	remove bool
+	from   uint64 // the segment that batch.Entries are moved out of; 0: they are new
 	batch  raftlog.Batch
-	locs   []loc // of batch.Entries, once they have a place
+	at, n  int // which of the locs beside it are those of batch.Entries
 }
 
-// loc is the place of an entry's record, from its checksum on.
-type loc struct {
-	seg     *segment
-	off     int64
-	n       int32 // bytes of the record
-	payload int32 // of those, Data and Ext
+// loc is the place of an entry, in units of 8 bytes: 32 GiB of a segment.
+type loc struct{ off, n uint32 }
+
+func (l loc) start() int64 { return int64(l.off) * alignment }
+func (l loc) size() int64  { return int64(l.n) * alignment }
+func (l loc) end() int64   { return l.start() + l.size() }
+
+// run is a stretch of entries with one term among the records of a frame.
+type run struct {
+	first, term uint64
+	at, n       int // which locs
 }
 
-// appendOp encodes o at the end of b, whose first byte has the place base in a
-// segment with that seed, and sets o.locs.
-func appendOp(b []byte, o *op, seg *segment, base int64) []byte {
-	b = append(b, tagGroup)
-	b = binary.AppendUvarint(b, o.group.Shard)
-	b = binary.AppendUvarint(b, o.group.Replica)
-	if o.remove {
-		return append(b, tagRemove)
+// records are the payload of one batch frame, as it is built or was read.
+type records struct {
+	b    []byte // behind skip bytes that are not part of it
+	skip int
+	runs []run
+	locs []loc // relative to the payload
+}
+
+func (r *records) reset(skip int) {
+	r.b, r.skip = r.b[:skip], skip
+	r.runs, r.locs = r.runs[:0], r.locs[:0]
+}
+
+// size is the number of bytes of the payload.
+func (r *records) size() int64 { return int64(len(r.b) - r.skip) }
+
+func header8(b []byte, tag byte, words ...uint64) []byte {
+	b = append(b, tag, 0, 0, 0, 0, 0, 0, 0)
+	for _, w := range words {
+		b = binary.LittleEndian.AppendUint64(b, w)
 	}
-	if r := o.batch.Reset; r != nil {
-		b = append(b, tagReset)
-		b = binary.AppendUvarint(b, r.Index)
-		b = binary.AppendUvarint(b, r.Term)
+	return b
+}
+
+// add encodes o and notes where its entries lie.
+func (r *records) add(o *op) {
+	o.at, o.n = len(r.locs), len(o.batch.Entries)
+	r.b = header8(r.b, tagGroup, o.name.Shard, o.name.Replica)
+	if o.remove {
+		r.b = header8(r.b, tagRemove)
+		return
+	}
+	if p := o.batch.Reset; p != nil {
+		r.b = header8(r.b, tagReset, p.Index, p.Term)
 	}
 	if o.batch.TruncateFrom != 0 {
-		b = append(b, tagTruncate)
-		b = binary.AppendUvarint(b, o.batch.TruncateFrom)
+		r.b = header8(r.b, tagTruncate, o.batch.TruncateFrom)
 	}
-	o.locs = o.locs[:0]
-	for i := range o.batch.Entries {
-		var l loc
-		b, l = appendEntry(b, &o.batch.Entries[i], seg, base)
-		o.locs = append(o.locs, l)
-	}
-	for _, kv := range o.batch.Stable {
-		if kv.Value == nil {
-			b = append(b, tagStableDelete)
-			b = appendString(b, kv.Key)
-		} else {
-			b = append(b, tagStableSet)
-			b = appendString(appendString(b, kv.Key), string(kv.Value))
-		}
+	r.entries(o.batch.Entries, o.from)
+	for i := range o.batch.Stable {
+		r.stable(&o.batch.Stable[i])
 	}
 	if o.batch.CompactTo != 0 {
-		b = append(b, tagCompact)
-		b = binary.AppendUvarint(b, o.batch.CompactTo)
+		r.b = header8(r.b, tagCompact, o.batch.CompactTo)
 	}
-	return b
 }
 
-func appendString(b []byte, s string) []byte {
-	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
+func (r *records) entries(es []raftlog.Entry, from uint64) {
+	for len(es) > 0 {
+		n := 1
+		for n < len(es) && es[n].Term == es[0].Term {
+			n++
+		}
+		start := len(r.b)
+		if from == 0 {
+			r.b = header8(r.b, tagRun, es[0].Index, es[0].Term)
+		} else {
+			r.b = header8(r.b, tagMoved, es[0].Index, es[0].Term, from)
+		}
+		binary.LittleEndian.PutUint32(r.b[start+4:], uint32(n))
+		r.runs = append(r.runs, run{first: es[0].Index, term: es[0].Term, at: len(r.locs), n: n})
+		for i := range es[:n] {
+			at := len(r.b)
+			r.b = appendEntry(r.b, &es[i])
+			r.locs = append(r.locs, loc{uint32((at - r.skip) / alignment), uint32((len(r.b) - at) / alignment)})
+		}
+		es = es[n:]
+	}
 }
 
-func appendEntry(b []byte, e *raftlog.Entry, seg *segment, base int64) ([]byte, loc) {
-	var room [64]byte
-	head := entryHead(room[:0], e)
-	size := len(head) + len(e.Ext) + len(e.Data)
-	b = append(b, tagEntry)
-	b = binary.AppendUvarint(b, uint64(size))
-	start := len(b)
-	b = append(b, 0, 0, 0, 0)
-	b = append(append(append(b, head...), e.Ext...), e.Data...)
-	l := loc{seg: seg, off: base + int64(start), n: int32(4 + size), payload: int32(e.PayloadSize())}
-	binary.LittleEndian.PutUint32(b[start:], frame.Sum(at(seg.seed, l.off), b[start+4:]))
-	return b, l
+func (r *records) stable(kv *raftlog.StableKV) {
+	start := len(r.b)
+	flags := byte(0)
+	if kv.Value == nil {
+		flags = flagDelete
+	}
+	r.b = append(r.b, tagStable, flags, byte(len(kv.Key)), 0)
+	r.b = binary.LittleEndian.AppendUint32(r.b, uint32(len(kv.Value)))
+	r.b = append(append(r.b, kv.Key...), kv.Value...)
+	r.b = pad8(r.b, start)
 }
 
-// entryHead encodes all of an entry but the bytes of Ext and Data.
-func entryHead(b []byte, e *raftlog.Entry) []byte {
-	var flags byte
-	if e.Data != nil {
-		flags |= flagData
+// place ties the entries to the place of the payload.
+func (r *records) place(seed uint32, off int64) { r.placeFrom(0, seed, off) }
+
+// placeFrom is place for the runs from the n-th on.
+func (r *records) placeFrom(n int, seed uint32, off int64) {
+	for _, u := range r.runs[n:] {
+		for i, l := range r.locs[u.at : u.at+u.n] {
+			maskEntry(r.b[r.skip+int(l.start()):], seed, off+l.start(), u.first+uint64(i), u.term)
+		}
 	}
-	if e.Ext != nil {
-		flags |= flagExt
-	}
-	if !e.Time.IsZero() {
-		flags |= flagTime
-	}
-	b = append(b, byte(e.Kind), flags)
-	b = binary.AppendUvarint(b, e.Index)
-	b = binary.AppendUvarint(b, e.Term)
-	if flags&flagTime != 0 {
-		b = binary.AppendVarint(b, e.Time.Unix())
-		b = binary.AppendUvarint(b, uint64(e.Time.Nanosecond()))
-	}
-	if flags&flagExt != 0 {
-		b = binary.AppendUvarint(b, uint64(len(e.Ext)))
-	}
-	return b
 }
 
-var (
-	errRecord   = errors.New("record is malformed")
-	errEntrySum = errors.New("entry checksum mismatch")
-)
-
-// parseOps decodes what appendOp encoded: b has the place base in a segment.
-// The entries' payloads are lent from b. Whatever the bytes, it returns an
-// error rather than panic, and accepts one encoding of each op only.
-func parseOps(b []byte, seg *segment, base int64) ([]op, error) {
-	d := decoder{b: b}
-	var ops []op
-	for len(d.b) > 0 && d.err == nil {
-		if d.byte() != tagGroup {
-			return nil, errRecord
-		}
-		o := op{group: raftlog.Group{Shard: d.uvarint(), Replica: d.uvarint()}}
-		if err := parseOp(&d, &o, seg, base+int64(len(b))); err != nil {
-			return nil, err
-		}
-		ops = append(ops, o)
+// sum is the checksum of the payload but for the bodies of entries, which have
+// their own. It covers those.
+func (r *records) sum(seed uint32, off int64) uint32 {
+	s := at(seed, off)
+	b := r.b[r.skip:]
+	done := 0
+	for _, l := range r.locs {
+		body := int(l.start()) + entryHead
+		s = frame.Sum(s, b[done:body])
+		done = body + int(binary.LittleEndian.Uint32(b[body-entryHead:])&^extended)
 	}
-	return ops, d.err
+	return frame.Sum(s, b[done:])
 }
 
-// parseOp decodes the records of one group; end is the place where d ends.
-func parseOp(d *decoder, o *op, seg *segment, end int64) error {
-	last := byte(tagGroup)
-	for len(d.b) > 0 && d.err == nil && d.b[0] != tagGroup {
-		tag := d.byte()
-		again := tag == last && tag == tagEntry
-		stable := tag == tagStableSet || tag == tagStableDelete
-		if stable && last == tagStableDelete {
-			last = tagStableSet // the two may alternate
-		}
-		if tag < last || tag == last && !again && !stable || o.remove {
-			return errRecord
-		}
-		last = tag
-		switch tag {
-		case tagRemove:
-			o.remove = true
-		case tagReset:
-			o.batch.Reset = &raftlog.Position{Index: d.uvarint(), Term: d.uvarint()}
-		case tagTruncate:
-			o.batch.TruncateFrom = d.nonZero()
-		case tagEntry:
-			if err := parseEntryRecord(d, o, seg, end); err != nil {
-				return err
-			}
-		case tagStableSet:
-			o.batch.Stable = append(o.batch.Stable, raftlog.StableKV{Key: string(d.bytes()), Value: append([]byte{}, d.bytes()...)})
-		case tagStableDelete:
-			o.batch.Stable = append(o.batch.Stable, raftlog.StableKV{Key: string(d.bytes())})
-		case tagCompact:
-			o.batch.CompactTo = d.nonZero()
-		default:
-			return errRecord
+// opRoom is at least what o takes when it is encoded.
+func opRoom(o *op) int64 {
+	n := int64(24 + 24 + 16 + 16)
+	for i := range o.batch.Entries {
+		n += int64(o.batch.Entries[i].PayloadSize()) + entryRoom
+		if i == 0 || o.batch.Entries[i].Term != o.batch.Entries[i-1].Term {
+			n += 32
 		}
 	}
-	return d.err
-}
-
-func parseEntryRecord(d *decoder, o *op, seg *segment, end int64) error {
-	size := d.uvarint()
-	if d.err != nil || size > math.MaxInt32-4 || size+4 > uint64(len(d.b)) {
-		return errRecord
+	for i := range o.batch.Stable {
+		n += 16 + int64(len(o.batch.Stable[i].Key)+len(o.batch.Stable[i].Value))
 	}
-	l := loc{seg: seg, off: end - int64(len(d.b)), n: int32(size + 4)}
-	e, err := parseEntry(d.take(int(size)+4), at(seg.seed, l.off))
-	if err != nil {
-		return err
-	}
-	l.payload = int32(e.PayloadSize())
-	o.batch.Entries = append(o.batch.Entries, e)
-	o.locs = append(o.locs, l)
-	return nil
-}
-
-// parseEntry verifies and decodes an entry from its checksum on. Data and Ext
-// are cut from b, with no room to grow.
-func parseEntry(b []byte, seed uint32) (raftlog.Entry, error) {
-	if len(b) < 4 || frame.Sum(seed, b[4:]) != binary.LittleEndian.Uint32(b) {
-		return raftlog.Entry{}, errEntrySum
-	}
-	d := decoder{b: b[4:]}
-	e := raftlog.Entry{Kind: raftlog.Kind(d.byte())}
-	flags := d.byte()
-	e.Index, e.Term = d.uvarint(), d.uvarint()
-	if flags&flagTime != 0 {
-		sec, nsec := d.varint(), d.uvarint()
-		if nsec >= 1e9 {
-			return raftlog.Entry{}, errRecord
-		}
-		if e.Time = time.Unix(sec, int64(nsec)).UTC(); e.Time.IsZero() || e.Time.Unix() != sec {
-			return raftlog.Entry{}, errRecord
-		}
-	}
-	if flags&flagExt != 0 {
-		e.Ext = d.bytes()
-	}
-	if flags&flagData != 0 {
-		e.Data = d.take(len(d.b))
-	}
-	if d.err != nil || len(d.b) > 0 || flags >= flagTime<<1 {
-		return raftlog.Entry{}, errRecord
-	}
-	return e, nil
+	return n
 }

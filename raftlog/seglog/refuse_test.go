@@ -72,7 +72,7 @@ func TestNewerVersion(t *testing.T) {
 func TestForeignSegment(t *testing.T) {
 	im, _ := threeSegments(t)
 	other := vfs.NewMem()
-	s, err := seglog.Open("log", &seglog.Options{FS: other, Rand: strings.NewReader("another identity")})
+	s, err := seglog.Open("log", &seglog.Options{FS: other, Rand: strings.NewReader("salt of 8another identity")})
 	if err != nil {
 		t.Fatal(err)
 	}

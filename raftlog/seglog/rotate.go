@@ -7,105 +7,95 @@ import (
 )
 
 // rotate makes the next segment the active one. The order is what recovery
-// relies on: everything before is durable, then the successor with its name,
-// then the seal that says a successor exists.
+// relies on: everything before is durable, then the successor with its
+// checkpoint and its name, then, at leisure, the seal that says a successor
+// exists.
 func (s *Store) rotate() error {
 	if err := s.syncTail(); err != nil {
 		return err
 	}
 	old := s.tail
-	next, err := s.create(s.headerAfter(old), func(enc *encoder) { s.checkpoint(enc) })
+	ended := old.fileEnd()
+	h := header{id: s.id, seq: old.seg.seq + 1, prevEnd: old.end, firstSeq: old.seq, prevSum: old.sum}
+	next, err := s.newSegment(h, func(b []byte) []byte {
+		s.mu.RLock()
+		defer s.mu.RUnlock()
+		return appendCheckpoint(b, append(s.ends(), ended), s.groups)
+	}, nil)
 	if err != nil {
-		return fmt.Errorf("begin segment %s: %w", segmentName(old.seg.seq+1), err)
+		return fmt.Errorf("begin segment %s: %w", segmentName(h.seq), err)
 	}
+	s.order.Lock()
+	defer s.order.Unlock()
 	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.finish(old.seg, ended)
 	s.segs = append(s.segs, next.seg)
-	s.mu.Unlock()
-	s.tail = next
-	return s.seal(old)
-}
-
-// headerAfter is the header of the segment that follows t.
-func (s *Store) headerAfter(t tail) header {
-	return header{id: s.id, seq: t.seg.seq + 1, prevEnd: t.end, firstSeq: t.seq, prevSum: t.sum}
-}
-
-// checkpoint encodes the acknowledged state, which for the leader is all that
-// was committed.
-func (s *Store) checkpoint(enc *encoder) {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	enc.frame(kindCheckpoint, func(b []byte, _ int64) []byte { return appendCheckpoint(b, s.groups) })
-}
-
-// seal ends the segment before the active one with a frame that tells, should
-// the successor be lost, that there was one. The log is whole without the
-// seal, so a full disk puts it off until the next Open.
-func (s *Store) seal(old tail) error {
-	enc := newEncoder(old)
-	enc.frame(kindSeal, func(b []byte, _ int64) []byte { return b })
-	if _, err := old.seg.f.WriteAt(enc.buf, old.end); err != nil {
-		if vfs.IsFull(err) {
-			s.o.Logger.Warn("segment not sealed: the disk is full", "dir", s.dir, "segment", old.seg.name)
-			return nil
-		}
-		return fmt.Errorf("seal %s: %w", old.seg.name, err)
-	}
-	if err := old.seg.f.SyncData(); err != nil {
-		return &syncError{fmt.Errorf("seal %s: %w", old.seg.name, err)}
-	}
+	s.tail, s.head, s.halfway = next, next.head, false
+	s.work.Store(true)
 	return nil
 }
 
-// retire takes the oldest segments that hold nothing live out of the log and
-// has them removed. The checkpoint of the segment after them says all they
-// said. Segments go oldest first, each durably before the next, so that those
-// left always follow one another. Store.mu is held.
-func (s *Store) retire() {
-	if s.tail.durable != s.tail.end {
-		return // what made them dead is not durable yet
+// ends tells how the segments before the active one end, as far as anything in
+// them lives. Store.mu is held.
+func (s *Store) ends() []fileEnd {
+	var ends []fileEnd
+	for _, seg := range s.segs[:len(s.segs)-1] {
+		if seg.live > 0 {
+			ends = append(ends, seg.ended)
+		}
 	}
-	for len(s.segs) > 1 && s.segs[0].live == 0 {
-		s.dead = append(s.dead, s.segs[0])
-		s.segs = s.segs[1:]
-	}
-	if len(s.dead) > 0 && !s.sweep {
-		s.sweep = true
-		s.background.Go(s.removeDead)
+	return ends
+}
+
+// finish notes how a segment ends that is no longer the active one. Store.mu is
+// held.
+func (s *Store) finish(seg *segment, e fileEnd) {
+	seg.ended, seg.end = e, e.end
+	for name, g := range s.groups {
+		for i := range g.extents {
+			if x := &g.extents[i]; x.seg == seg && x.locs != nil {
+				seg.toIndex = append(seg.toIndex, indexRun{name: name, first: x.first, locs: x.locs})
+			}
+		}
 	}
 }
 
-// removeDead runs until no dead segment is left. A file that cannot be removed
-// stays for the next time; a directory that cannot be synced poisons the log,
-// for the next removal could then be durable without this one.
-func (s *Store) removeDead() {
-	for {
-		s.mu.Lock()
-		if len(s.dead) == 0 {
-			s.sweep = false
-			s.mu.Unlock()
-			return
+// seal writes the index of a segment behind its frames, in a frame that also
+// tells, should the successor be lost, that there was one. The log is whole
+// without, so a full disk puts it off.
+func (s *Store) seal(seg *segment) error {
+	s.mu.RLock()
+	x := seg.index
+	runs := seg.toIndex
+	s.mu.RUnlock()
+	if x == nil {
+		x = &index{buildIndex(runs)}
+	}
+	e := seg.ended
+	b, _ := appendFrame(nil, frameHead{kind: kindSeal, seq: e.next, durableTo: e.end, prev: e.sum}, seg.seed, e.end, func(b []byte) []byte {
+		return append(b, x.b...)
+	})
+	if _, err := seg.f.WriteAt(b, e.end); err != nil {
+		if vfs.IsFull(err) {
+			return &unchangedError{err}
 		}
-		seg := s.dead[0]
-		s.mu.Unlock()
-		seg.users.Wait()
-		err := s.fs.Remove(seg.name)
-		if err == nil {
-			if err = s.fs.SyncDir("."); err != nil {
-				_ = s.explain(&syncError{fmt.Errorf("remove %s: %w", seg.name, err)}) // the next write reports it
+		return fmt.Errorf("seal %s: %w", seg.name, err)
+	}
+	if err := seg.f.Sync(); err != nil {
+		return &syncError{fmt.Errorf("seal %s: %w", seg.name, err)}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	seg.sealed, seg.toIndex, seg.index = true, nil, nil
+	seg.written = max(seg.written, e.end+int64(len(b)))
+	s.indexes.put(seg, x)
+	for _, g := range s.groups {
+		for i := range g.extents {
+			if g.extents[i].seg == seg {
+				g.extents[i].locs = nil
 			}
 		}
-		s.mu.Lock()
-		if err != nil {
-			s.o.Logger.Warn("dead segment not removed", "dir", s.dir, "segment", seg.name, "error", err)
-			s.sweep = false
-			s.mu.Unlock()
-			return
-		}
-		s.dead = s.dead[1:]
-		s.mu.Unlock()
-		if err := seg.f.Close(); err != nil {
-			s.o.Logger.Warn("close removed segment", "dir", s.dir, "segment", seg.name, "error", err)
-		}
 	}
+	return nil
 }

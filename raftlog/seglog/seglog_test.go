@@ -25,6 +25,9 @@ func TestContract(t *testing.T) {
 		"default":        {},
 		"small segments": {SegmentSize: 1000},
 		"always":         {Sync: seglog.SyncAlways},
+		"aligned":        {AlignCommits: true, SegmentSize: 20_000},
+		"no caches":      {TailCache: -1, IndexCache: -1, SegmentSize: 1000},
+		"trusted memory": {TrustMemory: true, TailCache: 4096},
 		"interval":       {Sync: seglog.SyncInterval, FlushInterval: time.Millisecond},
 		"never":          {Sync: seglog.SyncNever, SegmentSize: 5000},
 	} {
@@ -50,6 +53,7 @@ func TestRandom(t *testing.T) {
 	for name, o := range map[string]seglog.Options{
 		"large segments": {},
 		"small segments": {SegmentSize: 2000},
+		"aligned":        {AlignCommits: true, SegmentSize: 20_000, TailCache: 10_000, IndexCache: -1},
 		"unsynced":       {SegmentSize: 20000, Sync: seglog.SyncNever},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -5,9 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"sync"
-	"time"
+	"sync/atomic"
 
 	"github.com/trimarandb/trimaran/fault"
 	"github.com/trimarandb/trimaran/internal/gate"
@@ -28,30 +27,52 @@ type Store struct {
 	closing sync.Once
 	closed  error // what Close returned
 
-	background sync.WaitGroup
-	stop       context.CancelFunc // ends the background sync of SyncInterval
+	background sync.WaitGroup // maintenance, leaders without a caller, the flusher
+	stopped    context.Context
+	stop       context.CancelFunc
+	// What lies in a pool, and the pool, outlive the store by up to two
+	// collections of garbage: neither refers to it.
+	requests *sync.Pool
+	plans    *sync.Pool
+	nobody   group // stands for groups that are not known
 
+	salt     uint64 // of the segments that this open begins
+	recovery Recovery
+	recent   recent
+	indexes  indexes
+
+	// order fixes the order of writes. It is taken before mu.
+	order        sync.Mutex
+	queue        []*batch // submitted, and not taken by the leader
+	spent        []*batch // for later
+	leading      bool
+	broken       error // why writes fail: the first failed write or sync
+	failing      error // a write failed; set until all who were queued behind it know
+	marked       bool  // the mark of the last close is there
+	unwritten    records
+	unwrittenSeg *segment // where its payload will be, nil while there is none
+	unwrittenAt  int64
+
+	// What is acknowledged. Only the leader changes groups, or who holds order
+	// while nobody leads; making and forgetting one takes order as well.
 	mu      sync.RWMutex
 	groups  map[raftlog.Group]*group
 	segs    []*segment // in order; the last one is active
-	queue   []*request // submitted, and not taken by the leader
-	leading bool
-	broken  error // why writes fail: the first failed write or sync
-	failing error // a write failed; set until all who were queued behind it know
-	dead    []*segment
-	sweep   bool // a goroutine removes dead segments
+	spares  []spare
+	head    int64 // of the active segment: header and checkpoint
+	halfway bool  // it is half full
 	stats   counters
 
-	// The leader's; handed over with Store.leading under mu.
-	tail    tail
-	company bool // the last commit carried more than one request
-	buf     []byte
-}
+	// Of maintenance.
+	work      atomic.Bool // there may be something to do
+	busy      bool        // somebody does it; guarded by mu
+	trash     []string    // files to be removed
+	lastSpare uint64
 
-type counters struct {
-	syncs, synced    uint64
-	syncTime, syncMx time.Duration
-	unsynced         uint64 // entries acknowledged since the last sync
+	// The leader's; handed over with leading under order.
+	tail    *tail
+	company bool // the last commit carried more than one request
+	partial bool // part of a refused write is behind the tail
 }
 
 var (
@@ -70,7 +91,7 @@ func (s *Store) Write(batches ...raftlog.GroupBatch) error {
 			return fmt.Errorf("write to group %v: %w", batches[i].Group, err)
 		}
 	}
-	return s.Submit(slices.Clone(batches), nil)
+	return s.Submit(batches, nil)
 }
 
 func (s *Store) enter(what string) error {
@@ -95,7 +116,7 @@ func (s *Store) locked(name raftlog.Group, fn func(g *group) error) error {
 	defer s.mu.RUnlock()
 	g := s.groups[name]
 	if g == nil {
-		g = &group{}
+		g = &s.nobody
 	}
 	return fn(g)
 }
@@ -142,20 +163,27 @@ func (s *Store) Groups() (names []raftlog.Group, err error) {
 
 // Size implements raftlog.Sizer.
 func (s *Store) Size(name raftlog.Group) (size raftlog.Size, err error) {
+	s.order.Lock()
+	broken := s.broken
+	s.order.Unlock()
 	err = s.view("size", name, func(g *group) error {
 		size = raftlog.Size{
-			Bytes:      g.bytes,
+			Bytes:      g.bytes(),
 			Segments:   len(s.segs),
+			Spares:     len(s.spares),
 			Syncs:      s.stats.syncs,
 			SyncTime:   s.stats.syncTime,
 			SyncMax:    s.stats.syncMx,
 			Synced:     s.stats.synced,
-			Poisoned:   s.broken,
+			Poisoned:   broken,
 			SyncPolicy: s.o.Sync.String(),
 		}
 		for _, seg := range s.segs {
 			size.LiveBytes += uint64(seg.liveBytes)
-			size.DeadBytes += uint64(seg.size - seg.liveBytes)
+			size.DeadBytes += uint64(max(0, seg.written-seg.liveBytes))
+		}
+		for _, sp := range s.spares {
+			size.SpareBytes += uint64(sp.size)
 		}
 		return nil
 	})
@@ -168,7 +196,37 @@ func (s *Store) Sync() error {
 		return err
 	}
 	defer s.gate.Leave()
-	return s.run(&request{sync: true})
+	r := s.newRequest()
+	r.sync = true
+	return s.run(r)
+}
+
+// Recovery tells how Open found the log.
+type Recovery struct {
+	Clean     bool   // it had been closed in order
+	Rewritten int64  // bytes that were not known to be durable, and were written again
+	Torn      bool   // something that is no frame followed the last one, and was cut off
+	Path      string // where it was
+	Offset    int64
+}
+
+// Recovered tells how Open found the log. What was torn off was in all
+// likelihood never acknowledged; but should the disk have damaged the very last
+// write after it was synced, it would look the same. A node that wants to rule
+// that out neither votes nor leads until it has caught up with UncertainFrom.
+func (s *Store) Recovered() Recovery { return s.recovery }
+
+// UncertainFrom returns the index from which on a group's entries may have been
+// torn off, if any was: the one after the last that was found.
+func (s *Store) UncertainFrom(name raftlog.Group) (index uint64, uncertain bool) {
+	if !s.recovery.Torn {
+		return 0, false
+	}
+	_ = s.view("uncertain from", name, func(g *group) error {
+		index = g.recovered + 1
+		return nil
+	})
+	return index, true
 }
 
 // Close waits for the calls under way, makes everything durable, leaves the
@@ -183,33 +241,50 @@ func (s *Store) close() error {
 	s.gate.Close()
 	s.stop()
 	s.background.Wait()
-	err := s.broken
+	err := s.end()
 	if err != nil {
-		err = fmt.Errorf("close log %s: %w: %w", s.dir, fault.ErrPoisoned, err)
-	} else {
-		err = s.leaveMark()
+		err = fmt.Errorf("close log %s: %w", s.dir, err)
 	}
 	return errors.Join(err, s.release())
 }
 
-// leaveMark syncs and writes down where the log ends.
-func (s *Store) leaveMark() error {
+// end makes everything durable and leaves the mark, if it is not there from the
+// last time.
+func (s *Store) end() error {
+	if s.broken != nil {
+		return fmt.Errorf("%w: %w", fault.ErrPoisoned, s.broken)
+	}
+	if s.marked {
+		return nil
+	}
+	if err := s.flush(); err != nil {
+		return err
+	}
+	err := s.sealAll()
+	if err == nil {
+		err = s.free()
+	}
+	if err != nil {
+		s.o.Logger.Warn("maintenance put off", "dir", s.dir, "error", err)
+		if !harmless(err) {
+			return err
+		}
+	}
 	// With attributes: the mark vouches for the length of the file as well.
 	if err := s.tail.seg.f.Sync(); err != nil {
-		return fmt.Errorf("close log %s: sync %s: %w", s.dir, s.tail.seg.name, err)
+		return fmt.Errorf("sync %s: %w", s.tail.seg.name, err)
 	}
-	m := cleanMark{id: s.id, seq: s.tail.seg.seq, end: s.tail.end, sum: s.tail.sum}
-	if err := vfs.WriteFile(s.fs, cleanName, m.append(nil)); err != nil {
-		return fmt.Errorf("close log %s: everything is durable, but the mark of a clean close is not: %w", s.dir, err)
-	}
-	return nil
+	return s.leaveMark()
 }
 
 // release closes files, lock and directory.
 func (s *Store) release() error {
 	var err error
-	for _, seg := range slices.Concat(s.dead, s.segs) {
+	for _, seg := range s.segs {
 		err = errors.Join(err, seg.f.Close())
+	}
+	for _, sp := range s.spares {
+		err = errors.Join(err, sp.f.Close())
 	}
 	if s.lock != nil {
 		err = errors.Join(err, s.lock.Close())

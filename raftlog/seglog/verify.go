@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"slices"
 
 	"github.com/trimarandb/trimaran/fault"
 	"github.com/trimarandb/trimaran/internal/pace"
@@ -14,11 +13,17 @@ import (
 	"github.com/trimarandb/trimaran/vfs"
 )
 
-// Verify implements raftlog.Verifier: it reads every frame of every segment
-// from the files, up to what was acknowledged when it began. It counts entries
-// that are in the files, also those that no group refers to any more. Writes
-// and reads go on beside it.
+// Verify implements raftlog.Verifier: it reads every frame of every segment in
+// use from the files, up to what was written when it began, and every index. It
+// counts entries that are in the files, also those that no group refers to any
+// more. Writes and reads go on beside it.
 func (s *Store) Verify(ctx context.Context, o *raftlog.VerifyOptions) (raftlog.VerifyReport, error) {
+	return s.verify(ctx, o, func(*segment) (bool, error) { return false, nil })
+}
+
+// verify is Verify with damage forgotten of segments that are gone by the time
+// it is found.
+func (s *Store) verify(ctx context.Context, o *raftlog.VerifyOptions, gone func(*segment) (bool, error)) (raftlog.VerifyReport, error) {
 	if err := s.enter("verify"); err != nil {
 		return raftlog.VerifyReport{}, err
 	}
@@ -26,33 +31,54 @@ func (s *Store) Verify(ctx context.Context, o *raftlog.VerifyOptions) (raftlog.V
 	if o == nil {
 		o = &raftlog.VerifyOptions{}
 	}
-	v := verification{s: s, progress: o.Progress, pace: pace.New(o.BytesPerSecond)}
-	s.mu.RLock()
-	segs := slices.Clone(s.segs)
-	sizes := make([]int64, len(segs))
-	for i, seg := range segs {
-		seg.users.Add(1)
-		sizes[i] = seg.size
-		v.total += seg.size
-	}
-	s.mu.RUnlock()
-	err := v.identity()
-	for i, seg := range segs {
-		if err == nil {
-			err = v.segment(ctx, seg, sizes[i])
+	if s.lazy() { // what was acknowledged is to be verified in the file
+		if err := s.run(s.newRequest()); err != nil && !errors.Is(err, fault.ErrPoisoned) && !errors.Is(err, fault.ErrFull) {
+			return raftlog.VerifyReport{}, err
 		}
-		seg.users.Done()
+	}
+	v := verification{s: s, progress: o.Progress, pace: pace.New(o.BytesPerSecond)}
+	v.hold()
+	err := v.identity()
+	for _, x := range v.segs {
+		if err == nil {
+			err = v.unlessGone(ctx, x, gone)
+		}
+		x.seg.users.Done()
 	}
 	return v.report, err
 }
 
 type verification struct {
 	s        *Store
+	segs     []verified
 	pace     *pace.Pacer
 	progress func(done, total int64)
 	total    int64
 	report   raftlog.VerifyReport
 	last     *walker // where the segment before ended, nil if that is not known
+	lastSeq  uint64  // which one that was
+}
+
+// verified is a segment as it was when the verification began.
+type verified struct {
+	seg    *segment
+	end    int64
+	sealed bool
+}
+
+// hold notes the segments to be read, and keeps them. Those in which nothing
+// lives are about to go.
+func (v *verification) hold() {
+	v.s.mu.RLock()
+	defer v.s.mu.RUnlock()
+	for i, seg := range v.s.segs {
+		if seg.live == 0 && i < len(v.s.segs)-1 {
+			continue
+		}
+		seg.users.Add(1)
+		v.segs = append(v.segs, verified{seg, seg.end, seg.sealed})
+		v.total += seg.end
+	}
 }
 
 // identity checks the file that names the log.
@@ -71,42 +97,57 @@ func (v *verification) identity() error {
 // header checks that a segment is of this log and continues the one before.
 func (v *verification) header(seg *segment) (header, error) {
 	h, err := v.s.readHeader(seg)
-	if err == nil && h.id != v.s.id {
+	if err == nil && (h.id != v.s.id || h.salt != seg.salt) {
 		err = &fault.Corruption{Path: v.s.where(seg.name), Offset: 0, Class: fault.Foreign, Reason: fmt.Sprintf("it belongs to log %v, this is log %v", h.id, v.s.id)}
 	}
-	if w := v.last; err == nil && w != nil && (h.prevEnd != w.off || h.prevSum != w.sum || h.firstSeq != w.seq) {
+	if w := v.last; err == nil && w != nil && seg.seq == v.lastSeq+1 && (h.prevEnd != w.off || h.prevSum != w.sum || h.firstSeq != w.seq) {
 		err = v.s.damage(seg, 0, "it does not continue the segment before it")
 	}
 	v.last = nil
 	return h, err
 }
 
-func (v *verification) segment(ctx context.Context, seg *segment, size int64) error {
+// unlessGone verifies a segment. What was read of one that is gone may be of
+// another that has its file now.
+func (v *verification) unlessGone(ctx context.Context, x verified, gone func(*segment) (bool, error)) error {
+	before := v.report
+	if err := v.segment(ctx, x); err != nil || len(v.report.Damage) == len(before.Damage) {
+		return err
+	}
+	lost, err := gone(x.seg)
+	if lost {
+		v.report.Damage, v.report.Entries = before.Damage, before.Entries
+		v.last = nil
+	}
+	return err
+}
+
+func (v *verification) segment(ctx context.Context, x verified) error {
+	seg := x.seg
 	h, err := v.header(seg)
 	if damage, ok := errors.AsType[*fault.Corruption](err); ok {
 		v.report.Damage = append(v.report.Damage, damage)
-		return v.account(ctx, size) // without a header no frame verifies
+		return v.account(ctx, x.end) // without a header no frame verifies
 	}
 	if err != nil {
 		return err
 	}
-	w := newWalker(seg, h, size)
+	w := &walker{f: seg.f, seed: seg.seed, off: firstFrame, limit: x.end, seq: h.firstSeq, sum: h.prevSum}
 	start := int64(0)
 	for {
 		f, err := w.next()
 		var none *bad
 		switch {
 		case errors.Is(err, io.EOF):
-			v.last = w
-			return v.account(ctx, size-start)
+			return errors.Join(v.seal(x, w), v.account(ctx, x.end-start))
 		case errors.As(err, &none):
 			if err := v.skip(w, seg, none); err != nil {
 				return err
 			}
 		case err != nil:
 			return err
-		case f.kind == kindBatch:
-			v.frame(f, seg)
+		default:
+			v.report.Entries += uint64(len(f.locs))
 		}
 		if err := v.account(ctx, w.off-start); err != nil {
 			return err
@@ -115,23 +156,25 @@ func (v *verification) segment(ctx context.Context, seg *segment, size int64) er
 	}
 }
 
-// frame counts the entries of an intact frame; each is verified once more by
-// the checksum that reads rely on.
-func (v *verification) frame(f found, seg *segment) {
-	ops, err := parseOps(f.body, seg, f.bodyOff)
-	if err != nil {
-		v.damage(seg, f.off, f.bodyOff+int64(len(f.body)), err)
-		return
+// seal checks the index of a segment whose frames were read.
+func (v *verification) seal(x verified, w *walker) error {
+	v.last, v.lastSeq = w, x.seg.seq
+	if x.sealed {
+		_, err := v.s.loadIndex(x.seg)
+		if none, damaged := errors.AsType[*bad](err); damaged {
+			v.damage(x.seg, none.off, none.off+frameSize, none.err)
+		} else if err != nil {
+			return err
+		}
 	}
-	for i := range ops {
-		v.report.Entries += uint64(len(ops[i].batch.Entries))
-	}
+	return nil
 }
 
-// skip reports a bad place and goes on behind it, at the next intact frame.
+// skip reports a bad place and goes on behind it, at the next frame that is
+// intact on its own.
 func (v *verification) skip(w *walker, seg *segment, none *bad) error {
 	for off := none.off + alignment; off < w.limit; off += alignment {
-		_, c, _, err := w.frameAt(off)
+		f, err := w.frameAt(off)
 		if _, ok := errors.AsType[*bad](err); ok {
 			continue
 		}
@@ -139,7 +182,7 @@ func (v *verification) skip(w *walker, seg *segment, none *bad) error {
 			return err
 		}
 		v.damage(seg, none.off, off, none.err)
-		w.off, w.seq, w.sum = off, c.seq, c.prev
+		w.off, w.seq, w.sum = off, f.seq, f.prev
 		return nil
 	}
 	v.damage(seg, none.off, w.limit, none.err)
@@ -150,19 +193,36 @@ func (v *verification) skip(w *walker, seg *segment, none *bad) error {
 // damage reports seg[from:to), with the first live entry that lies there.
 func (v *verification) damage(seg *segment, from, to int64, err error) {
 	c := &fault.Corruption{Path: v.s.where(seg.name), Offset: from, Class: fault.Committed, Err: err}
+	v.report.Damage = append(v.report.Damage, c)
+	v.s.mu.RLock()
+	sealed := seg.sealed
+	v.s.mu.RUnlock()
+	var x *index
+	failed := error(nil)
+	if sealed {
+		x, failed = v.s.indexOf(seg)
+	}
 	v.s.mu.RLock()
 	defer v.s.mu.RUnlock()
-	for _, g := range v.s.groups {
-		for i, l := range g.locs {
-			if l.seg == seg && l.off+int64(l.n) > from && l.off < to {
-				if index := g.origin() + uint64(i); c.Index == 0 || index < c.Index {
-					c.Index = index
+	for name, g := range v.s.groups {
+		for _, e := range g.extents {
+			p := piece{extent: e}
+			if e.seg == seg && sealed && failed == nil {
+				p.places, p.known = x.find(name, e.first, e.n)
+			}
+			if e.seg != seg || e.locs == nil && !p.known {
+				continue
+			}
+			for i := e.first; i < e.end(); i++ {
+				if l := p.loc(i); l.end() > from && l.start() < to {
+					if c.Index == 0 || i < c.Index {
+						c.Index = i
+					}
+					break
 				}
-				break
 			}
 		}
 	}
-	v.report.Damage = append(v.report.Damage, c)
 }
 
 func (v *verification) account(ctx context.Context, n int64) error {

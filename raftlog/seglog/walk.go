@@ -1,6 +1,7 @@
 package seglog
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -20,18 +21,22 @@ type walker struct {
 	seq   uint64
 	sum   uint32
 
+	parser parser
 	window []byte
 	start  int64 // of window
 }
 
 // found is a frame that verified and follows the one before it.
 type found struct {
-	kind      byte
-	off       int64
-	durableTo int64
-	body      []byte // after the chain; lent until the next call
-	bodyOff   int64
+	frameHead
+	off  int64
+	body []byte // lent until the next call
+	ops  []op   // of a batch; lent too
+	locs []loc  // of their entries, relative to the body
 }
+
+// base is the place of the body.
+func (f *found) base() int64 { return f.off + frameSize }
 
 // bad says why there is no further frame. It is no verdict yet.
 type bad struct {
@@ -50,47 +55,55 @@ func (w *walker) next() (found, error) {
 	if w.off == w.limit {
 		return found{}, io.EOF
 	}
-	f, c, sum, err := w.frameAt(w.off)
+	f, err := w.frameAt(w.off)
 	if err != nil {
 		return found{}, err
 	}
-	if c.seq != w.seq || c.prev != w.sum || c.durableTo > w.off {
+	if f.seq != w.seq || f.prev != w.sum || f.durableTo > w.off {
 		return found{}, &bad{w.off, errChain}
 	}
 	w.seq++
-	w.sum = sum
-	w.off = aligned(f.bodyOff + int64(len(f.body)))
+	w.sum = f.head
+	w.off = f.end(f.off)
 	return f, nil
 }
 
+// headAt reads the header of the frame at off and verifies it on its own.
+func (w *walker) headAt(off int64) (h frameHead, err error) {
+	b, err := w.bytes(off, frameSize)
+	if err != nil {
+		return h, err
+	}
+	if h, err = parseFrameHead(b, w.seed, off); err != nil {
+		return h, &bad{off, err}
+	}
+	return h, nil
+}
+
 // frameAt reads the frame at off and verifies it on its own.
-func (w *walker) frameAt(off int64) (f found, c chain, sum uint32, err error) {
-	b, err := w.bytes(off, frame.HeaderSize)
+func (w *walker) frameAt(off int64) (f found, err error) {
+	h, err := w.headAt(off)
 	if err != nil {
-		return f, c, 0, err
+		return f, err
 	}
-	seed := at(w.seed, off)
-	h, err := frame.Parse(b, seed)
+	if h.end(off) > w.limit {
+		return f, &bad{off, frame.ErrShort}
+	}
+	body, err := w.bytes(off+frameSize, int64(h.len))
 	if err != nil {
-		return f, c, 0, &bad{off, err}
+		return f, err
 	}
-	sum = headSum(b)
-	size := int64(h.Len)
-	if size < chainSize || size > maxFrame || aligned(off+frame.HeaderSize+size) > w.limit {
-		return f, c, 0, &bad{off, frame.ErrShort}
+	f = found{frameHead: h, off: off, body: body}
+	if h.kind == kindBatch {
+		f.ops, err = w.parser.parse(body, w.seed, f.base(), h.sum)
+		f.locs = w.parser.locs
+	} else if sumPayload(w.seed, off, body) != h.sum {
+		err = errFramePayload
 	}
-	if b, err = w.bytes(off, aligned(frame.HeaderSize+size)); err != nil {
-		return f, c, 0, err
+	if err != nil {
+		return f, &bad{off, err}
 	}
-	p := b[frame.HeaderSize : frame.HeaderSize+size]
-	if err := h.Check(seed, p); err != nil {
-		return f, c, 0, &bad{off, err}
-	}
-	if !zero(b[frame.HeaderSize+size:]) {
-		return f, c, 0, &bad{off, errPadding}
-	}
-	c = parseChain(p)
-	return found{kind: h.Kind, off: off, durableTo: c.durableTo, body: p[chainSize:], bodyOff: off + frame.HeaderSize + chainSize}, c, sum, nil
+	return f, nil
 }
 
 // bytes returns n bytes at off, lent until the next call.
@@ -116,19 +129,38 @@ func (w *walker) bytes(off, n int64) ([]byte, error) {
 	return w.window[off-w.start:][:n], nil
 }
 
-// witness looks behind a bad place for an intact frame that was written after
-// that place had been synced: proof that the place held acknowledged bytes. It
-// returns where, or 0.
-func (w *walker) witness(after int64) (int64, error) {
-	for off := after + alignment; off+frame.HeaderSize <= w.limit; off += alignment {
-		_, c, _, err := w.frameAt(off)
+// scan looks behind a bad place for what was written later: the first frame
+// header that verifies and says that the place had been synced before, which
+// proves that it held acknowledged bytes; and whether there is any header at
+// all. A witness at 0 is none.
+func (w *walker) scan(after int64) (witness int64, any bool, err error) {
+	for off := after + alignment; off+frameSize <= w.limit; {
+		if _, err := w.bytes(off, alignment); err != nil {
+			return 0, any, err
+		}
+		b := w.window[off-w.start:]
+		n := 0
+		for ; n+alignment <= len(b); n += alignment {
+			if maybeFrame(binary.LittleEndian.Uint64(b[n:])) {
+				break
+			}
+		}
+		if n > 0 {
+			off += int64(n)
+			continue
+		}
+		h, err := w.headAt(off)
 		var none *bad
 		switch {
-		case err == nil && c.durableTo > after && c.durableTo <= off:
-			return off, nil
+		case err == nil && h.durableTo <= off:
+			any = true
+			if h.durableTo > after {
+				return off, true, nil
+			}
 		case err != nil && !errors.As(err, &none):
-			return 0, err
+			return 0, any, err
 		}
+		off += alignment
 	}
-	return 0, nil
+	return 0, any, nil
 }
