@@ -259,20 +259,22 @@ func golden(t *testing.T, name string, b []byte) {
 	}
 }
 
-// flaky is a bucket in which the n-th call fails, counting from 1.
+// flaky is a bucket in which the n-th call fails, counting from 1, or all of
+// one kind.
 type flaky struct {
 	kept
-	mu    sync.Mutex
-	n     int
-	calls []string
-	err   error
+	mu     sync.Mutex
+	n      int
+	refuse string
+	calls  []string
+	err    error
 }
 
 func (f *flaky) ask(call string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.calls = append(f.calls, call)
-	if len(f.calls) == f.n {
+	if len(f.calls) == f.n || call == f.refuse {
 		return f.err
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/trimarandb/trimaran/fault"
@@ -106,7 +107,7 @@ func (h *holds) forget(id ID) {
 	delete(h.m, id)
 }
 
-// removed returns what is hidden and not deleted.
+// removed returns what is hidden and not deleted, oldest first.
 func (h *holds) removed() (out []ID) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -115,6 +116,7 @@ func (h *holds) removed() (out []ID) {
 			out = append(out, id)
 		}
 	}
+	slices.SortFunc(out, ID.Compare)
 	return out
 }
 

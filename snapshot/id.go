@@ -2,7 +2,6 @@ package snapshot
 
 import (
 	"cmp"
-	"fmt"
 	"strings"
 )
 
@@ -21,7 +20,17 @@ const (
 // String is term, index and suffix in 16 hexadecimal digits each, joined by
 // hyphens, so that names sort by term and index.
 func (id ID) String() string {
-	return fmt.Sprintf("%016x-%016x-%016x", id.Term, id.Index, id.Suffix)
+	var b [idSize]byte
+	for i, v := range [...]uint64{id.Term, id.Index, id.Suffix} {
+		at := i * 17
+		for n := range 16 {
+			b[at+n] = "0123456789abcdef"[v>>(60-4*n)&15]
+		}
+		if at > 0 {
+			b[at-1] = '-'
+		}
+	}
+	return string(b[:])
 }
 
 // IsZero reports whether id names nothing.

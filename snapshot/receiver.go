@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"sync"
 
 	"github.com/trimarandb/trimaran/fault"
@@ -301,8 +303,8 @@ func (r *Receiver) end(how func(*staging) error) error {
 		return nil
 	}
 	err := how(r.st)
-	for _, release := range r.holds {
-		release()
+	for _, id := range slices.SortedFunc(maps.Keys(r.holds), ID.Compare) {
+		r.holds[id]()
 	}
 	r.st, r.local, r.holds = nil, nil, nil
 	r.s.disown(r)

@@ -1,12 +1,15 @@
 package snapshot
 
 import (
+	"bytes"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -46,10 +49,14 @@ const (
 
 func stagingName(key [32]byte) string { return stagingPrefix + hex.EncodeToString(key[:]) }
 
-// openStaging opens the directory of a transfer, or makes it. fault.ErrConflict:
-// somebody works on it.
+// openStaging opens the directory of a transfer, or makes it, and removes the
+// files that a crash left half written: their names are given again.
+// fault.ErrConflict: somebody works on it.
 func openStaging(root vfs.FS, name string) (*staging, error) {
 	g, err := lockStaging(root, name)
+	if err == nil {
+		err = g.sweep()
+	}
 	switch {
 	case errors.Is(err, vfs.ErrLocked):
 		return nil, fmt.Errorf("transfer %s is under way: %w", name, fault.ErrConflict)
@@ -72,6 +79,21 @@ func lockStaging(root vfs.FS, name string) (*staging, error) {
 		return nil, errors.Join(err, dir.Close())
 	}
 	return &staging{root: root, name: name, dir: dir, lock: lock}, nil
+}
+
+// sweep removes files that were not finished. After an error the staging is
+// closed.
+func (g *staging) sweep() error {
+	infos, err := g.dir.List(".")
+	for _, info := range infos {
+		if err == nil && strings.HasSuffix(info.Name, stagingTemp) {
+			err = g.dir.Remove(info.Name)
+		}
+	}
+	if err != nil {
+		return errors.Join(err, g.close())
+	}
+	return nil
 }
 
 // close keeps what is staged for the next time.
@@ -220,7 +242,7 @@ func (g *staging) take(old *staging, wanted func(digest [32]byte) bool) error {
 	if err != nil {
 		return err
 	}
-	for digest := range have {
+	for _, digest := range slices.SortedFunc(maps.Keys(have), func(a, b [32]byte) int { return bytes.Compare(a[:], b[:]) }) {
 		file := chunkFile(digest)
 		if err := g.root.Rename(old.name+"/"+file, g.name+"/"+file); err != nil {
 			return err

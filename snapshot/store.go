@@ -1,11 +1,14 @@
 package snapshot
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"sync"
 
 	"github.com/trimarandb/trimaran/fault"
@@ -27,8 +30,9 @@ type Store struct {
 
 	mu       sync.Mutex
 	ended    bool
-	handles  map[handle]struct{} // open writers, readers and receivers
-	minted   map[ID]struct{}     // ids whose containers are being written
+	handles  map[handle]uint64 // open writers, readers and receivers, and the order in which they were opened
+	adopted  uint64            // how many there were
+	minted   map[ID]struct{}   // ids whose containers are being written
 	identity Identity
 
 	removing sync.Mutex // one removal at a time, so that each sees what the other left
@@ -46,7 +50,7 @@ func New(b Bucket, o *Options) (*Store, error) {
 	}
 	s := &Store{
 		bucket: b, stop: make(chan struct{}),
-		handles: map[handle]struct{}{}, minted: map[ID]struct{}{},
+		handles: map[handle]uint64{}, minted: map[ID]struct{}{},
 	}
 	s.close = sync.OnceValue(s.shutdown)
 	var err error
@@ -96,7 +100,7 @@ func (s *Store) shutdown() error {
 	s.ended = true
 	s.mu.Unlock()
 	// No call is under way and none can begin: the handles stay as they are.
-	for h := range s.handles {
+	for _, h := range slices.SortedFunc(maps.Keys(s.handles), func(a, b handle) int { return cmp.Compare(s.handles[a], s.handles[b]) }) {
 		h.shut()
 	}
 	ctx := context.Background()
@@ -135,7 +139,8 @@ func (s *Store) going(ctx context.Context) error {
 func (s *Store) adopt(h handle) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.handles[h] = struct{}{}
+	s.adopted++
+	s.handles[h] = s.adopted
 }
 
 func (s *Store) disown(h handle) {

@@ -97,6 +97,30 @@ func TestReceiveSurvivesRestart(t *testing.T) {
 	}
 }
 
+// TestReceiveAfterHalfStagedManifest takes a transfer up after a crash between
+// the two steps in which its manifest is staged, and one in which a chunk is.
+func TestReceiveAfterHalfStagedManifest(t *testing.T) {
+	src, m, man := peer(t, 10, text(1, 100_000), nil)
+	mem := vfs.NewMem()
+	stop := errors.New("crash")
+	s := open(t, newKept(), &snapshot.Options{Staging: vfs.Hook(mem, func(op vfs.Op) error {
+		if op.Kind == "rename" || op.Kind == "remove" {
+			return stop
+		}
+		return nil
+	})})
+	if _, err := s.Receive(t.Context(), man); !errors.Is(err, stop) {
+		t.Fatalf("Receive = %v, want it to stop at the rename", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = open(t, newKept(), &snapshot.Options{Staging: mem})
+	if err := transferAll(t, s, src, m.ID, man); err != nil {
+		t.Errorf("the transfer cannot be taken up: %v", err)
+	}
+}
+
 func TestReceiveManifestOverTheWire(t *testing.T) {
 	src, m, man := peer(t, 7, text(1, 30_000), nil)
 	b, err := man.MarshalBinary()

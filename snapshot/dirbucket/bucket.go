@@ -7,6 +7,8 @@ import (
 	"io"
 	"io/fs"
 	"iter"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -100,7 +102,7 @@ func (b *Bucket) shutdown() error {
 	b.calls.Close()
 	// No call is under way and none can begin.
 	var err error
-	for p := range b.open {
+	for _, p := range slices.SortedFunc(maps.Keys(b.open), func(p, q *pending) int { return strings.Compare(p.temp, q.temp) }) {
 		err = errors.Join(err, p.drop())
 	}
 	return errors.Join(err, b.release())
