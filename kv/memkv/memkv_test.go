@@ -5,13 +5,18 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"os"
 	"testing"
 
 	"github.com/trimarandb/trimaran/fault"
 	"github.com/trimarandb/trimaran/kv"
 	"github.com/trimarandb/trimaran/kv/kvtest"
 	"github.com/trimarandb/trimaran/kv/memkv"
+	"github.com/trimarandb/trimaran/vfs"
+	"github.com/trimarandb/trimaran/vfs/crashtest"
 )
+
+var crash = crashtest.Flags(flag.CommandLine, os.Stderr)
 
 var seed = flag.Uint64("seed", 1, "first seed of the random test")
 
@@ -28,6 +33,14 @@ func TestRandom(t *testing.T) {
 			t.Errorf("%v\nreplay: -run TestRandom -seed %d", err, s)
 		}
 	}
+}
+
+// Each script makes the same bytes in this engine as in a plain list, and after
+// a crash nothing is there.
+func TestCrash(t *testing.T) {
+	o := *crash
+	o.Stride = 1 // it makes no operation
+	kvtest.Crash(t, func(vfs.FS) (kv.Driver, error) { return memkv.New(nil) }, &o)
 }
 
 func TestNewRefusesANegativeSize(t *testing.T) {

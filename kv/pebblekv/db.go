@@ -133,7 +133,8 @@ func (db *DB) Sync() error {
 }
 
 // Compact merges everything into the last level, which gives back what was
-// deleted and overwritten. It waits for ctx at most.
+// deleted and overwritten. It waits for ctx at most, and is fault.ErrFull when
+// there is no room for a table.
 func (db *DB) Compact(ctx context.Context) error {
 	return db.call("compact", func(g *generation) error {
 		if g.fate.err() != nil {
@@ -143,8 +144,29 @@ func (db *DB) Compact(ctx context.Context) error {
 		if err != nil || hi == nil {
 			return err
 		}
-		return g.outcome(g.aside(func() error { return g.db.Compact(ctx, lo, hi, true) }))
+		return g.outcome(g.compact(ctx, lo, hi))
 	})
+}
+
+// compact ends when a table finds no room: Pebble would try until there is
+// some, and Close would wait for it.
+func (g *generation) compact(ctx context.Context, lo, hi []byte) error {
+	g.fate.lookAnew() // there may be room again
+	noRoom := g.fate.noRoom()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go func() {
+		select {
+		case <-noRoom:
+			cancel(fmt.Errorf("no room for a table: %w", fault.ErrFull))
+		case <-ctx.Done():
+		}
+	}()
+	err := g.aside(func() error { return g.db.Compact(ctx, lo, hi, true) })
+	if errors.Is(err, context.Canceled) {
+		return context.Cause(ctx)
+	}
+	return err
 }
 
 // outcome is what a call on a live generation comes to. One that was replaced

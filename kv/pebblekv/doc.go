@@ -33,13 +33,16 @@
 // The layer between decides at the first write, sync or rename that fails:
 // from then on nothing reaches the disk, commits and Sync are
 // fault.ErrPoisoned, and reads go on. Pebble by itself would end the process
-// when its log or manifest fails, and try for ever when a table does.
+// when its log or manifest fails, and try for ever when a table does. It also
+// syncs a directory before names that Pebble makes or removes in reliance on
+// others, so nothing depends on the order in which a file system keeps names.
 //
 // A full disk: a commit is fault.ErrFull, and changes nothing, while there is
 // less room than the tables need that are in memory (two write buffers, or a
 // tenth of the disk if that is less). A table that finds no room all the same
 // is tried again; commits may wait for it, as they may whenever MaxWriteBuffers
-// are full. A log that finds no room poisons.
+// are full. Open does not wait, and is fault.ErrFull. A log that finds no room
+// poisons.
 //
 // Damage that Pebble finds is *fault.Corruption, from the call that met it. Met
 // by background work it poisons. Pebble finds damage in its log if the log went

@@ -69,7 +69,7 @@ func (f *engineFile) sync(do func() error) error {
 	err := f.fs.change(f.name, do)
 	switch {
 	case err == nil && isTable(f.name):
-		f.fs.fate.full.Store(false) // there is room again
+		f.fs.fate.roomFound()
 	case isLog(f.name):
 		return nil
 	}

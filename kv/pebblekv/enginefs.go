@@ -25,7 +25,8 @@ import (
 //   - All else fails.
 //
 // A table that finds no room decides nothing: Pebble has its content
-// elsewhere, and writes another one later.
+// elsewhere, and writes another one later. Only Open would wait for that, so
+// until it has returned there is no exception.
 type engineFS struct {
 	fs   vfs.FS
 	fate *fate
@@ -36,17 +37,22 @@ var _ pebblevfs.FS = (*engineFS)(nil)
 func isLog(name string) bool   { return strings.HasSuffix(name, ".log") }
 func isTable(name string) bool { return strings.HasSuffix(name, ".sst") }
 
+// isMarker reports whether a name says by itself which manifest, or which
+// format, is in force.
+func isMarker(name string) bool { return strings.HasPrefix(path.Base(name), "marker.") }
+
 // change makes one change on disk, unless the fate is decided, and lets a
 // failure decide it.
 func (e *engineFS) change(name string, do func() error) error {
 	if err := e.fate.err(); err != nil {
 		return fmt.Errorf("write %s after a failure: %w", name, err)
 	}
+	look := e.fate.looks()
 	err := do()
 	switch {
 	case err == nil:
-	case isTable(name) && vfs.IsFull(err):
-		e.fate.full.Store(true)
+	case isTable(name) && vfs.IsFull(err) && e.fate.opened.Load():
+		e.fate.roomMissed(look)
 	default:
 		e.fate.fail(err)
 	}
@@ -59,7 +65,7 @@ func (e *engineFS) hold() {
 		<-e.fate.gone
 		return
 	}
-	if e.fate.full.Load() {
+	if e.fate.full() {
 		e.fate.pause()
 	}
 }
@@ -72,6 +78,13 @@ func isBackground(c pebblevfs.DiskWriteCategory) bool {
 func (e *engineFS) Create(name string, category pebblevfs.DiskWriteCategory) (pebblevfs.File, error) {
 	if isBackground(category) {
 		e.hold()
+	}
+	if isMarker(name) {
+		// A crash that kept the marker and lost the name of the manifest that it
+		// puts in force would leave a store that does not open.
+		if err := e.settle(name); err != nil {
+			return nil, err
+		}
 	}
 	var f vfs.File
 	err := e.change(name, func() (err error) {
@@ -145,7 +158,20 @@ func (e *engineFS) Remove(name string) error {
 	if err := e.fate.err(); err != nil {
 		return fmt.Errorf("remove %s after a failure: %w", name, err)
 	}
+	if isMarker(name) {
+		// Pebble has just made the next one. A crash that kept the removal and lost
+		// the new name would leave none, and with it no store.
+		if err := e.settle(name); err != nil {
+			return err
+		}
+	}
 	return e.fs.Remove(name)
+}
+
+// settle makes the names beside name durable.
+func (e *engineFS) settle(name string) error {
+	dir := path.Dir(name)
+	return e.change(dir, func() error { return e.fs.SyncDir(dir) })
 }
 
 func (e *engineFS) RemoveAll(name string) error {

@@ -27,13 +27,18 @@ type fate struct {
 	failed chan struct{} // closed with the first failure
 	gone   chan struct{} // closed when the engine is being closed
 	leave  func()        // closes gone
-	full   atomic.Bool   // a table found no room; the engine tries again
+	opened atomic.Bool   // Open has no more to wait for
+	unused atomic.Bool   // nobody waits for the engine any more, nor closes it
+
+	mu   sync.Mutex
+	none chan struct{} // closed while tables find no room; the engine tries again
+	look int           // how often the disk was looked at anew
 }
 
 type failure struct{ err error }
 
 func newFate(log *slog.Logger) *fate {
-	f := &fate{log: log, failed: make(chan struct{}), gone: make(chan struct{})}
+	f := &fate{log: log, failed: make(chan struct{}), gone: make(chan struct{}), none: make(chan struct{})}
 	f.leave = sync.OnceFunc(func() { close(f.gone) })
 	return f
 }
@@ -57,8 +62,74 @@ func (f *fate) err() error {
 	return nil
 }
 
-// pause is for background work between two tries.
+// roomFound notes that there is room for tables.
+func (f *fate) roomFound() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.reopen()
+}
+
+// reopen needs the lock.
+func (f *fate) reopen() {
+	select {
+	case <-f.none:
+		f.none = make(chan struct{})
+	default:
+	}
+}
+
+// lookAnew forgets that tables found no room. A failure of which the call began
+// before does not count any more.
+func (f *fate) lookAnew() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.look++
+	f.reopen()
+}
+
+// looks is what roomMissed needs to know how old a failure is.
+func (f *fate) looks() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.look
+}
+
+// roomMissed notes that a table found no room, in a call that began at look.
+func (f *fate) roomMissed(look int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	select {
+	case <-f.none:
+	default:
+		if look == f.look {
+			close(f.none)
+		}
+	}
+}
+
+// noRoom is closed when a table finds no room.
+func (f *fate) noRoom() <-chan struct{} {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.none
+}
+
+func (f *fate) full() bool {
+	select {
+	case <-f.noRoom():
+		return true
+	default:
+		return false
+	}
+}
+
+// pause is for background work between two tries. There is no next one in an
+// engine that was left behind.
 func (f *fate) pause() {
+	if f.unused.Load() {
+		<-f.gone
+		return
+	}
 	t := time.NewTimer(retryPause)
 	defer t.Stop()
 	select {

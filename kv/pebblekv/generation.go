@@ -79,6 +79,7 @@ func openGeneration(fsys vfs.FS, dir string, fresh bool, cache *pebble.Cache, o 
 	if err := g.open(); err != nil {
 		return nil, g.unopenable(err)
 	}
+	g.fate.opened.Store(true)
 	if fresh {
 		// Pebble begins its first log before it knows of engineFormat, in a format
 		// in which no damage shows. This begins another.
@@ -95,12 +96,19 @@ func (g *generation) open() error {
 		err error
 	}
 	opened := make(chan result, 1)
+	// Pebble would close a cache of its own when Open fails, and goroutines that
+	// it leaves behind then look into it. This one stays.
+	files := pebble.NewFileCache(g.opts.Experimental.FileCacheShards, g.opts.MaxOpenFiles)
+	g.opts.FileCache = files
 	go func() {
 		var r result
 		r.err = g.guard(func() (err error) {
 			r.db, err = pebble.Open(g.dir, g.opts)
 			return err
 		})
+		if r.err == nil {
+			files.Unref() // the open store has it
+		}
 		opened <- r
 	}()
 	select {
@@ -112,6 +120,7 @@ func (g *generation) open() error {
 		}
 		return r.err
 	case <-g.fate.failed:
+		g.fate.unused.Store(true)
 		go func() {
 			if r := <-opened; r.db != nil {
 				g.db = r.db
@@ -195,6 +204,7 @@ func (g *generation) calm() bool {
 func (g *generation) close() error {
 	g.flush()
 	if g.wedged.Load() || !g.settled() {
+		g.fate.unused.Store(true)
 		return g.fate.err()
 	}
 	g.fate.leave()
@@ -210,7 +220,7 @@ func (g *generation) close() error {
 
 // flush makes tables of what is in memory, if that works and soon.
 func (g *generation) flush() {
-	if g.fate.err() != nil || g.fate.full.Load() {
+	if g.fate.err() != nil || g.fate.full() {
 		return
 	}
 	var flushed <-chan struct{}

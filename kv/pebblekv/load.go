@@ -32,6 +32,7 @@ type load struct {
 	bytes  int
 	tables int
 	err    error // the first failure; the generation is good for nothing
+	named  bool  // a switch failed, and the pointer may name the generation
 	done   bool
 }
 

@@ -75,7 +75,8 @@ func (g *generation) backgroundError(err error) {
 		// there is no better place. Only what needs the store's lock waits too.
 		g.fate.pause()
 	case vfs.IsFull(err):
-		g.fate.full.Store(true)
+		// The table's file has set the fate already. This comes later, perhaps
+		// when there is room again.
 		g.fate.log.Warn("pebble: the disk is full", "error", err)
 	case errors.Is(err, context.Canceled):
 	default:

@@ -99,7 +99,7 @@ func (t *writeTx) commit(batch *pebble.Batch) error {
 	if batch.Empty() {
 		return batch.Close()
 	}
-	again := t.g.fate.full.Load()
+	again := t.g.fate.full()
 	if err := t.db.room.admit(int64(batch.Len()), again); err != nil {
 		_ = batch.Close() // it was not applied
 		return err

@@ -24,6 +24,7 @@ type load struct {
 	g      *generation
 	batch  batch
 	err    error // the first failure; the generation is good for nothing
+	named  bool  // a switch failed, and the pointer may name the generation
 	done   bool
 }
 

@@ -136,19 +136,24 @@ func (db *DB) sweep(live string) error {
 	if err != nil {
 		return err
 	}
-	swept := false
-	for _, info := range infos {
+	left := slices.DeleteFunc(infos, func(info vfs.Info) bool {
 		_, ours := parseDirName(info.Name)
-		if info.Name == pointerName+vfs.TempSuffix || ours && info.Dir && info.Name != live {
-			db.o.Logger.Info("removing what an import or a crash left behind", "name", info.Name)
-			if err := vfs.RemoveAll(db.fs, info.Name); err != nil {
-				return err
-			}
-			swept = true
-		}
-	}
-	if !swept {
+		return info.Name != pointerName+vfs.TempSuffix && (!ours || !info.Dir || info.Name == live)
+	})
+	if len(left) == 0 {
 		return nil
+	}
+	// A process whose sync of the pointer failed may have left one that is not
+	// durable: a crash would then bring back the one before, which may name what
+	// is removed here.
+	if err := db.fs.SyncDir("."); err != nil {
+		return err
+	}
+	for _, info := range left {
+		db.o.Logger.Info("removing what an import or a crash left behind", "name", info.Name)
+		if err := vfs.RemoveAll(db.fs, info.Name); err != nil {
+			return err
+		}
 	}
 	return db.fs.SyncDir(".")
 }

@@ -34,6 +34,7 @@ func (l *load) Switch() error {
 		if unchanged && vfs.IsFull(err) {
 			return fmt.Errorf("rocksdb engine: switch: %w", full(err))
 		}
+		l.named = !unchanged
 		old.fate.fail(err) // which content the next open finds, nobody knows
 		return fmt.Errorf("rocksdb engine: switch: %w", err)
 	}
@@ -79,7 +80,8 @@ func (db *DB) bury(g *generation) {
 	})
 }
 
-// Discard removes the generation.
+// Discard removes the generation, unless the pointer may name it: then the next
+// open decides.
 func (l *load) Discard() error {
 	if l.done {
 		return nil
@@ -91,6 +93,9 @@ func (l *load) Discard() error {
 	db.mu.Unlock()
 	l.g.fate.fail(errReplaced)
 	_ = l.g.close() // it is thrown away
+	if l.named {
+		return nil
+	}
 	if err := vfs.RemoveAll(db.fs, l.g.dir); err != nil {
 		return fmt.Errorf("rocksdb engine: discard: %w", err)
 	}

@@ -122,6 +122,46 @@ func TestDeathInSwitch(t *testing.T) {
 	}
 }
 
+// The last sync of a switch fails, when the pointer has been renamed: the next
+// open finds a content, and the pointer is durable before the other one goes.
+func TestFailedLastSyncOfASwitch(t *testing.T) {
+	dir := t.TempDir()
+	disk, err := vfs.Disk(dir)
+	ok(t, err)
+	armed, named := false, false
+	hook := vfs.Hook(disk, func(op vfs.Op) error {
+		if op.Kind == "syncdir" && named {
+			armed, named = false, false
+			return syscall.EIO
+		}
+		named = armed && (named || op.Kind == "rename")
+		return nil
+	})
+	db, err := openIn(dir, hook, options(t))
+	ok(t, err)
+	ok(t, errors.Join(commit(t, db, "old"), db.Sync()))
+	armed = true
+	if err := replace(t, db); !errors.Is(err, syscall.EIO) {
+		t.Errorf("Switch = %v, want EIO", err)
+	}
+	_ = db.Close() // poisoned
+	var calls []string
+	disk, err = vfs.Disk(dir) // the engine closed the one before
+	ok(t, err)
+	db, err = openIn(dir, vfs.Hook(disk, func(op vfs.Op) error {
+		calls = append(calls, op.Kind)
+		return nil
+	}), options(t))
+	ok(t, err)
+	if got := content(t, db); got != "new0 new1" {
+		t.Errorf("content = %q, want that of the pointer", got)
+	}
+	if s, r := slices.Index(calls, "syncdir"), slices.Index(calls, "remove"); r < 0 || s < 0 || r < s {
+		t.Errorf("calls of open: %v, want a syncdir before a remove", calls)
+	}
+	ok(t, db.Close())
+}
+
 // roomy is a disk with as much room as it says.
 type roomy struct {
 	vfs.FS

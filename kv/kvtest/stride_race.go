@@ -1,0 +1,5 @@
+//go:build race
+
+package kvtest
+
+const crashStride = 96 // the detector makes everything so much slower
