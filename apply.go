@@ -31,6 +31,9 @@ func (s *Storage) Apply(ctx context.Context, entries []raftlog.Entry, fn func(tx
 	defer s.gate.Leave()
 	s.applying.Lock()
 	defer s.applying.Unlock()
+	if err := s.behind.Load(); err != nil {
+		return fmt.Errorf("apply: %w", *err)
+	}
 	tx, err := s.applier.BeginWrite(ctx)
 	if err != nil {
 		return fmt.Errorf("apply: %w", err)

@@ -22,5 +22,13 @@
 // that moves the data. The log is compacted only behind a snapshot that was
 // published, read back and verified, and after the data that it covers is
 // durable. A restore replaces the data in one durable step, after everything
-// that can fail on bad input.
+// that can fail on bad input. Where the log has to follow, an intent in its
+// stable keys says so from before that step until the log has followed, in the
+// same write that clears it: New finishes what a crash cut short, or undoes it.
+//
+// All parts carry one identity and one epoch, which each open raises: a part
+// of another node, or an older copy, is refused unless adopted.
+//
+// What an open does in which situation, and the bytes of the intent, stand in
+// docs/format/recovery.md.
 package trimaran

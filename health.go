@@ -130,6 +130,9 @@ func (s *Storage) dataHealth(ctx context.Context) Status {
 	if _, err := s.data.Mark(ctx); err != nil {
 		return Status{Unhealthy, err.Error()}
 	}
+	if behind := s.behind.Load(); behind != nil {
+		return Status{Unhealthy, (*behind).Error()}
+	}
 	st, err := s.data.Stats()
 	switch {
 	case err != nil:

@@ -79,6 +79,10 @@ func (s *Storage) snapshotDue(ctx context.Context, last time.Time) (bool, error)
 	if mark.Index <= held {
 		return false, nil
 	}
+	b, err := s.log.Bounds()
+	if err != nil || held < b.Base.Index { // what is compacted must not hang on the data alone
+		return err == nil, err
+	}
 	byTime := s.o.SnapshotInterval > 0 && s.o.Now().Sub(last) >= s.o.SnapshotInterval
 	return byTime || mark.Index-held >= s.o.SnapshotEntries, nil
 }

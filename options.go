@@ -1,6 +1,7 @@
 package trimaran
 
 import (
+	"crypto/rand"
 	"fmt"
 	"io"
 	"log/slog"
@@ -45,6 +46,10 @@ type Options struct {
 	// KeepFallback keeps the log from the oldest valid snapshot on, so that an
 	// older snapshot can take the place of a damaged newest one.
 	KeepFallback bool
+	// Adopt accepts parts that another node has written, or that are older than
+	// the rest, and makes them parts of this node. Whoever says so answers for
+	// the votes: a copy of a voter must not vote beside it.
+	Adopt bool
 
 	// Maintain takes a snapshot when so many entries were applied since the last
 	// one, or so much time passed and anything was. Defaults 100,000 and never.
@@ -66,6 +71,8 @@ type Options struct {
 	Logger *slog.Logger
 	// Now is the clock behind intervals and ages. Default time.Now.
 	Now func() time.Time
+	// Rand is where the identity of a new node comes from. Default crypto/rand.
+	Rand io.Reader
 }
 
 func (o *Options) withDefaults() (Options, error) {
@@ -92,6 +99,9 @@ func (o *Options) withDefaults() (Options, error) {
 	}
 	if out.Now == nil {
 		out.Now = time.Now
+	}
+	if out.Rand == nil {
+		out.Rand = rand.Reader
 	}
 	return out, nil
 }

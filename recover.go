@@ -15,129 +15,181 @@ import (
 type Report struct {
 	Log      raftlog.Bounds // as found
 	Applied  raftlog.Position
-	Snapshot snapshot.ID   // the newest valid one; zero without one
-	Damaged  []snapshot.ID // newer ones that cannot be read
-	Restored snapshot.ID   // which one became the data; zero if none did
-	LogReset bool          // the log was made to follow the data
+	Snapshot snapshot.ID      // the newest valid one; zero without one
+	Damaged  []snapshot.ID    // newer ones that cannot be read
+	Restored snapshot.ID      // which one became the data; zero if none did
+	LogReset bool             // the log was made to follow the data
+	Bare     bool             // no valid snapshot reaches the base of the log: only the data holds what was compacted
+	Finished raftlog.Position // the restore that a crash had cut short after the data was switched
+	Undone   raftlog.Position // the restore that a crash had cut short before
+	Identity raftlog.Identity // what all parts carry from now on
 }
 
 // Recover compares log, snapshots and data and makes them one history again.
-// New runs it before anything else. It applies nothing: the tail of the log may
-// not be committed, and whoever knows delivers what follows the mark.
+// New runs it before anything else; later it finds nothing to do. It applies
+// nothing: the tail of the log may not be committed, and whoever knows delivers
+// what follows the mark.
 //
-// In words, with the mark at a and the newest valid snapshot at s:
-//
-//   - the log reaches from below a to a or further, and agrees on its term: open;
-//   - entries between a and the log's base are gone, or the log ends before s,
-//     or a library counts s as applied: restore s, and make the log follow;
-//   - the data is ahead of the log, or disagrees with it: that is right only if
-//     it came from a snapshot whose install was cut short, so the log follows;
-//   - anything else has a hole, and is refused with an error that names it.
+// What it does in which case, and why, stands in docs/format/recovery.md. Each
+// step leaves what another open, also one after a crash in the middle of this
+// one, decides upon anew. Parts that cannot be made one history are refused
+// with a *fault.Corruption that names the hole.
 func (s *Storage) Recover(ctx context.Context) (Report, error) {
 	var r Report
-	var err error
-	if r.Log, err = s.log.Bounds(); err != nil {
-		return r, fmt.Errorf("recover: %w", err)
-	}
-	mark, err := s.data.Mark(ctx)
-	if err != nil {
-		return r, fmt.Errorf("recover: %w", err)
-	}
-	r.Applied = raftlog.Position{Index: mark.Index, Term: mark.Term}
-	newest, err := s.newest(ctx, &r)
-	if err != nil {
-		return r, fmt.Errorf("recover: %w", err)
-	}
-	if newest != nil && s.wants(newest, r) {
-		if err := s.Restore(ctx, newest.ID, nil); err != nil {
+	for round := 0; ; round++ {
+		f, newest, damaged, err := s.look(ctx)
+		if err != nil {
 			return r, fmt.Errorf("recover: %w", err)
 		}
-		r.Restored = newest.ID
+		if round == 0 {
+			r.Log, r.Applied = f.log, f.mark
+		}
+		r.Damaged, r.Snapshot = damaged, newest
+		rule := decide(f)
+		if rule.do == open {
+			r.Bare = f.newest.Index < f.log.Base.Index
+			return r, nil
+		}
+		s.o.Logger.Warn("recovery", "found", rule.name, "does", rule.do.String(), "why", rule.why,
+			"applied", f.mark.String(), "base", f.log.Base.String(), "last", f.log.Last, "snapshot", f.newest.String())
+		switch rule.do {
+		case restore:
+			err = s.restoreNewest(ctx, &r)
+		case advance:
+			err = s.advance(ctx, f.newest)
+		case follow:
+			err = s.followData(ctx, f, &r)
+		case undo:
+			r.Undone = f.intent.to
+			err = s.retract()
+		default:
+			err = rule.refusal(f)
+		}
+		if err != nil {
+			return r, fmt.Errorf("recover: %s: %w", rule.name, err)
+		}
 	}
-	if err := s.connect(ctx, &r); err != nil {
-		return r, fmt.Errorf("recover: %w", err)
-	}
-	return r, nil
 }
 
-// newest finds the newest valid snapshot and notes damaged ones above it.
-func (s *Storage) newest(ctx context.Context, r *Report) (*snapshot.Meta, error) {
+// look gathers what Recover decides by, and names the newest valid snapshot and
+// the damaged ones above it.
+func (s *Storage) look(ctx context.Context) (*facts, snapshot.ID, []snapshot.ID, error) {
+	f := &facts{owner: s.o.Owner}
+	mark, err := s.data.Mark(ctx)
+	if err != nil {
+		return nil, snapshot.ID{}, nil, err
+	}
+	f.mark = raftlog.Position{Index: mark.Index, Term: mark.Term}
+	if f.intent, err = s.declared(); err != nil {
+		return nil, snapshot.ID{}, nil, err
+	}
+	st, err := s.log.Stats()
+	if err != nil {
+		return nil, snapshot.ID{}, nil, err
+	}
+	f.log = st.Bounds
+	f.lossy = s.log.Volatile() || st.SyncPolicy == "interval" || st.SyncPolicy == "never"
+	newest, damaged, err := s.newest(ctx)
+	if err != nil {
+		return nil, snapshot.ID{}, nil, err
+	}
+	f.newest = raftlog.Position{Index: newest.Index, Term: newest.Term}
+	if f.atMark, err = s.placeOf(f.mark); err == nil {
+		f.atNewest, err = s.placeOf(f.newest)
+	}
+	if err == nil {
+		f.idle, err = s.idle(f)
+	}
+	return f, newest.ID, damaged, err
+}
+
+// idle reports that the entries after the mark, up to the newest snapshot, are
+// of the kind that a library does not show to its state machine.
+func (s *Storage) idle(f *facts) (bool, error) {
+	const many = 1000 // entries that are read to find out
+	if !s.o.SkipsNonCommands || f.atMark != held || f.atNewest != held ||
+		f.newest.Index <= f.mark.Index || f.newest.Index-f.mark.Index > many {
+		return false, nil
+	}
+	for e, err := range s.log.Entries(f.mark.Index+1, f.newest.Index+1) {
+		if err != nil || e.Kind == raftlog.Normal || e.Kind == raftlog.Configuration {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// advance moves the mark over entries that carry no command.
+func (s *Storage) advance(ctx context.Context, to raftlog.Position) error {
+	s.applying.Lock()
+	defer s.applying.Unlock()
+	tx, err := s.applier.BeginWrite(ctx)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback() // does nothing after Commit
+	if err := tx.SetMark(kv.Mark{Index: to.Index, Term: to.Term}); err != nil {
+		return err
+	}
+	return tx.Commit()
+}
+
+// newest finds the newest valid snapshot and the damaged ones above it.
+func (s *Storage) newest(ctx context.Context) (newest snapshot.Meta, damaged []snapshot.ID, err error) {
 	for meta, err := range s.snaps.All(ctx) {
 		switch {
 		case err != nil:
-			return nil, err
+			return newest, damaged, err
 		case meta.Damaged == nil:
-			r.Snapshot = meta.ID
-			return &meta, nil
+			return meta, damaged, nil
 		}
-		r.Damaged = append(r.Damaged, meta.ID)
+		damaged = append(damaged, meta.ID)
 		s.o.Logger.Warn("damaged snapshot passed over", "id", meta.ID.String(), "error", meta.Damaged)
 	}
-	return nil, nil
+	return newest, damaged, nil
 }
 
-// wants reports whether a snapshot must become the data.
-func (s *Storage) wants(m *snapshot.Meta, r Report) bool {
-	if m.Index <= r.Applied.Index {
-		return false
+// placeOf says how p stands to the log. A base whose term is not known is taken
+// for p.
+func (s *Storage) placeOf(p raftlog.Position) (place, error) {
+	got, err := s.log.Term(p.Index)
+	switch {
+	case errors.Is(err, fault.ErrCompacted):
+		return below, nil
+	case errors.Is(err, fault.ErrNotFound):
+		return beyond, nil
+	case err != nil:
+		return held, err
+	case got != p.Term && got != 0:
+		return differs, nil
 	}
-	return s.o.Owner == OwnerLibrary || // counts as applied
-		r.Applied.Index < r.Log.Base.Index || // the entries in between are gone
-		m.Index > r.Log.Last // an install was cut short before the data followed
+	return held, nil
 }
 
-// connect checks that the log continues the data, or makes it do so where the
-// data came from a snapshot.
-func (s *Storage) connect(ctx context.Context, r *Report) error {
-	mark, err := s.data.Mark(ctx)
-	if err != nil {
-		return err
+// restoreNewest makes the newest valid snapshot the data. One that shows only
+// now that it is damaged is listed so from here on, and another look decides.
+func (s *Storage) restoreNewest(ctx context.Context, r *Report) error {
+	id := r.Snapshot
+	err := s.Restore(ctx, id, nil)
+	if err == nil {
+		r.Restored = id
+		return nil
 	}
-	b, err := s.log.Bounds()
-	if err != nil {
-		return err
+	if _, seen := s.snaps.Stat(ctx, id); errors.Is(err, fault.ErrCorrupt) && errors.Is(seen, fault.ErrCorrupt) {
+		s.o.Logger.Warn("snapshot is damaged", "id", id.String(), "error", err)
+		return nil
 	}
-	if mark.Index < b.Base.Index {
-		return &fault.Corruption{Offset: -1, Index: mark.Index + 1, Class: fault.Missing,
-			Reason: fmt.Sprintf("data holds entries up to %d, the log begins at %d, and no valid snapshot holds those in between", mark.Index, b.First())}
-	}
-	has, err := s.logHas(mark.Index, mark.Term)
-	if err != nil || has {
-		return err
-	}
-	restored, err := s.heldBySnapshot(ctx, mark)
-	if err != nil {
-		return err
-	}
-	if !restored {
-		return s.disagreement(mark, b)
-	}
-	r.LogReset = true
-	return s.followLog(mark.Index, mark.Term)
+	return err
 }
 
-// heldBySnapshot reports whether a valid snapshot is what the data came from.
-func (s *Storage) heldBySnapshot(ctx context.Context, mark kv.Mark) (bool, error) {
-	for meta, err := range s.snaps.All(ctx) {
-		if err != nil {
-			return false, err
-		}
-		if meta.Damaged == nil && meta.Index == mark.Index && meta.Term == mark.Term {
-			return true, nil
-		}
+// followData makes the log continue after the data.
+func (s *Storage) followData(ctx context.Context, f *facts, r *Report) error {
+	var err error
+	if f.intent == nil {
+		r.LogReset, err = s.followLog(ctx, intent{from: f.mark, to: f.mark}, false)
+		return err
 	}
-	return false, nil
-}
-
-func (s *Storage) disagreement(mark kv.Mark, b raftlog.Bounds) error {
-	reason := fmt.Sprintf("data holds entries up to %d, the log ends at %d: acknowledged entries are gone from the log", mark.Index, b.Last)
-	if mark.Index <= b.Last {
-		term, err := s.log.Term(mark.Index)
-		if err != nil {
-			return err
-		}
-		reason = fmt.Sprintf("the last entry of the data is %d of term %d, in the log it is of term %d: the two are of different histories", mark.Index, mark.Term, term)
-	}
-	return &fault.Corruption{Offset: -1, Index: mark.Index, Class: fault.Missing, Reason: reason,
-		Err: errors.New("no valid snapshot explains it; restore one, or bring back the part that belongs here")}
+	r.Finished = f.intent.to
+	r.LogReset, err = s.followLog(ctx, *f.intent, true)
+	return err
 }

@@ -14,7 +14,9 @@ import (
 
 // RestoreOptions tune a restore. Nil and zero fields mean the defaults.
 type RestoreOptions struct {
-	// Force restores a snapshot at or below the mark: the state goes back.
+	// Force restores a snapshot at or below the mark: the state goes back. The
+	// log keeps its entries if it holds the snapshot's last one. Otherwise they
+	// are given up, and with Owner Composite the snapshots above it too.
 	Force bool
 	// Progress is told the bytes that were read, and of how many if that is
 	// known, else of -1.
@@ -24,11 +26,14 @@ type RestoreOptions struct {
 // PendingRestore is a state being loaded beside the live one, which goes on
 // serving until Switch. One goroutine uses it.
 type PendingRestore struct {
-	s    *Storage
-	info snapshot.Info
-	o    RestoreOptions
-	next *kv.PendingImport
-	held bool // applying is locked, from Switch to FinishLog
+	s     *Storage
+	info  snapshot.Info
+	o     RestoreOptions
+	next  *kv.PendingImport
+	steps intent // what is replaced by what
+	held  bool   // applying and based are locked, from Switch to FinishLog
+	told  bool   // the intent is declared, and for this restore to clear
+	live  bool   // switched, and the log does not follow yet
 }
 
 // BeginRestore begins to replace the data by the state at info.Index. It is
@@ -39,7 +44,7 @@ func (s *Storage) BeginRestore(ctx context.Context, info snapshot.Info, o *Resto
 		return nil, err
 	}
 	defer s.gate.Leave()
-	p := &PendingRestore{s: s, info: info}
+	p := &PendingRestore{s: s, info: info, steps: intent{to: raftlog.Position{Index: info.Index, Term: info.Term}}}
 	if o != nil {
 		p.o = *o
 	}
@@ -74,70 +79,146 @@ func (p *PendingRestore) Load(ctx context.Context, r io.Reader) error {
 }
 
 // Switch makes the loaded state the live one, in one durable step. Applies wait
-// from here until FinishLog or Abort. The log does not follow yet: after a
-// crash, Recover finishes that.
+// from here until FinishLog or Abort. The log does not follow yet: where it has
+// to, it holds an intent by then, and after a crash New finishes what that says,
+// or undoes it if the data was not switched.
 func (p *PendingRestore) Switch(ctx context.Context) error {
-	p.s.applying.Lock()
-	p.held = true
-	if err := p.next.Switch(ctx); err != nil {
+	if err := p.s.enter("switch"); err != nil {
+		return err
+	}
+	defer p.s.gate.Leave()
+	p.lock()
+	if err := p.declare(ctx); err != nil {
 		return fmt.Errorf("restore index %d: %w", p.info.Index, err)
 	}
+	if err := p.next.Switch(ctx); err != nil {
+		if !errors.Is(err, fault.ErrFull) && (ctx.Err() == nil || !errors.Is(err, ctx.Err())) {
+			p.told = false // the data may be the new one: the intent stays, for New to decide
+		}
+		return fmt.Errorf("restore index %d: %w", p.info.Index, err)
+	}
+	p.live = true
 	p.s.metrics.snapshotsRestored.Add(1)
 	p.s.announce()
 	return nil
 }
 
+// declare makes the intent durable, unless the log holds the new state's last
+// entry: then it stays as it is, and there is nothing to finish.
+func (p *PendingRestore) declare(ctx context.Context) error {
+	mark, err := p.s.data.Mark(ctx)
+	if err != nil {
+		return err
+	}
+	p.steps.from = raftlog.Position{Index: mark.Index, Term: mark.Term}
+	at, err := p.s.placeOf(p.steps.to)
+	if err != nil || at == held {
+		return err
+	}
+	p.told = true // also when it fails: it may be there then
+	return p.s.declare(p.steps)
+}
+
 // FinishLog makes the log follow the restored state: it keeps its entries if it
 // holds the snapshot's last one, and is emptied to continue after it otherwise
-// (Raft, figure 13, rule 7).
-func (p *PendingRestore) FinishLog(context.Context) error {
-	defer p.unlock()
-	if err := p.s.followLog(p.info.Index, p.info.Term); err != nil {
+// (Raft, figure 13, rule 7). When it fails it may be called again; until it
+// succeeds, here or in the next New, nothing is applied.
+func (p *PendingRestore) FinishLog(ctx context.Context) error {
+	if err := p.s.enter("finish log"); err != nil {
+		return err
+	}
+	defer p.s.gate.Leave()
+	if !p.live {
+		return fmt.Errorf("restore index %d: finish log: not switched yet, or finished: %w", p.info.Index, fault.ErrInvalid)
+	}
+	p.lock() // an Abort may have let go
+	if _, err := p.s.followLog(ctx, p.steps, p.told); err != nil {
 		return fmt.Errorf("restore index %d: %w", p.info.Index, err)
 	}
+	p.live, p.told = false, false
+	p.s.behind.Store(nil)
+	p.unlock()
 	return nil
 }
 
 // Abort drops a state that was not switched to. It may be called at any time.
+// After a Switch whose FinishLog failed, Apply is fault.ErrPoisoned from here on.
 func (p *PendingRestore) Abort() error {
+	if p.live {
+		err := fmt.Errorf("the log does not follow the state restored at index %d, reopen to finish that: %w", p.info.Index, fault.ErrPoisoned)
+		p.s.behind.Store(&err)
+	}
+	err := p.next.Abort()
+	if p.told && !p.live {
+		p.told = false
+		err = errors.Join(err, p.s.retract())
+	}
 	p.unlock()
-	return p.next.Abort()
+	return err
+}
+
+func (p *PendingRestore) lock() {
+	if !p.held {
+		p.s.applying.Lock()
+		p.s.based.Lock()
+		p.held = true
+	}
 }
 
 func (p *PendingRestore) unlock() {
 	if p.held {
 		p.held = false
+		p.s.based.Unlock()
 		p.s.applying.Unlock()
 	}
 }
 
-// followLog makes the log continue after (index, term), or leaves it alone if
-// it contains that.
-func (s *Storage) followLog(index, term uint64) error {
-	has, err := s.logHas(index, term)
-	if err != nil || has {
-		return err
-	}
-	if err := s.log.Reset(raftlog.Position{Index: index, Term: term}); err != nil {
-		return err
-	}
-	s.o.Logger.Info("log reset to follow a snapshot", "index", index, "term", term)
-	return nil
-}
-
-// logHas reports whether the log holds, or begins after, the entry (index,
-// term). A base whose term is not known is taken for it.
-func (s *Storage) logHas(index, term uint64) (bool, error) {
-	got, err := s.log.Term(index)
-	switch {
-	case errors.Is(err, fault.ErrNotFound):
-		return false, nil
-	case errors.Is(err, fault.ErrCompacted):
-		return true, nil // compacted behind a snapshot at or above index
-	case err != nil:
+// followLog makes the log continue after i.to, or leaves it alone if it holds
+// that, and clears the intent in the same write.
+func (s *Storage) followLog(ctx context.Context, i intent, told bool) (reset bool, err error) {
+	at, err := s.placeOf(i.to)
+	if err != nil {
 		return false, err
 	}
-	return got == term || got == 0, nil
+	if at == held {
+		if told {
+			err = s.retract()
+		}
+		return false, err
+	}
+	if err := s.forsake(ctx, i); err != nil {
+		return false, err
+	}
+	batch := raftlog.Batch{Reset: &i.to}
+	if told {
+		batch.Stable = []raftlog.StableKV{{Key: intentKey}}
+	}
+	if err := s.log.Write(batch); err != nil {
+		return false, fmt.Errorf("reset log to %v: %w", i.to, err)
+	}
+	s.o.Logger.Info("log reset to follow the data", "index", i.to.Index, "term", i.to.Term)
+	return true, nil
+}
+
+// forsake removes the snapshots above a state that was gone back to: with the
+// log's entries their history is given up, and none of them must become the
+// data at the next open. A library decides on its snapshots itself.
+func (s *Storage) forsake(ctx context.Context, i intent) error {
+	if s.o.Owner == OwnerLibrary || i.from.Index <= i.to.Index {
+		return nil
+	}
+	for meta, err := range s.snaps.All(ctx) {
+		if err == nil && meta.Index <= i.to.Index {
+			continue
+		}
+		if err == nil {
+			err = s.snaps.Remove(ctx, meta.ID, &snapshot.RemoveOptions{Force: true})
+		}
+		if err != nil && !errors.Is(err, fault.ErrNotFound) {
+			return fmt.Errorf("remove snapshots above %d: %w", i.to.Index, err)
+		}
+	}
+	return nil
 }
 
 // Restore replaces the data by a snapshot of the store, durably and in one

@@ -95,7 +95,7 @@ func (p *PendingSnapshot) Commit(ctx context.Context) error {
 	if s.o.Owner == OwnerLibrary {
 		return nil
 	}
-	return s.compact(ctx)
+	return s.compact(ctx, p.capture.Mark().Index)
 }
 
 // Release lets go of the captured data. It may be called twice.
@@ -150,27 +150,26 @@ func (s *Storage) newestValid(ctx context.Context) (*snapshot.Meta, error) {
 }
 
 // compact drops the log behind the newest valid snapshot, as far as trailing
-// entries, leases and promised fallbacks allow. The data below must be durable.
-func (s *Storage) compact(ctx context.Context) error {
+// entries, leases and promised fallbacks allow. The data is durable up to
+// durable. No intent is needed: what the base comes to rest on is durable
+// before, the step itself is one write, and a crash before it leaves more log.
+func (s *Storage) compact(ctx context.Context, durable uint64) error {
+	s.based.Lock() // a restore that goes back must not find its base gone
+	defer s.based.Unlock()
+	mark, err := s.data.Mark(ctx)
+	if err != nil {
+		return fmt.Errorf("compact: %w", err)
+	}
 	b, err := s.log.Bounds()
 	if err != nil {
 		return fmt.Errorf("compact: %w", err)
 	}
-	to := b.Last - min(b.Last, uint64(max(0, s.o.TrailingEntries)))
-	limit := uint64(0)
-	for meta, err := range s.snaps.All(ctx) {
-		if err != nil {
-			return fmt.Errorf("compact: %w", err)
-		}
-		if meta.Damaged != nil {
-			continue
-		}
-		limit = meta.Index
-		if !s.o.KeepFallback {
-			break
-		}
+	covered, err := s.covered(ctx)
+	if err != nil {
+		return fmt.Errorf("compact: %w", err)
 	}
-	to = min(to, limit, s.leased())
+	to := b.Last - min(b.Last, uint64(max(0, s.o.TrailingEntries)))
+	to = min(to, covered, durable, mark.Index, s.leased())
 	if to <= b.Base.Index {
 		return nil
 	}
@@ -180,4 +179,20 @@ func (s *Storage) compact(ctx context.Context) error {
 	s.metrics.logCompactions.Add(1)
 	s.o.Logger.Info("log compacted", "to", to, "last", b.Last)
 	return nil
+}
+
+// covered is the index up to which snapshots make the log dispensable.
+func (s *Storage) covered(ctx context.Context) (index uint64, err error) {
+	for meta, err := range s.snaps.All(ctx) {
+		if err != nil {
+			return 0, err
+		}
+		if meta.Damaged != nil {
+			continue
+		}
+		if index = meta.Index; !s.o.KeepFallback {
+			break
+		}
+	}
+	return index, nil
 }

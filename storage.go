@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/trimarandb/trimaran/fault"
 	"github.com/trimarandb/trimaran/internal/gate"
@@ -28,7 +29,10 @@ type Storage struct {
 	closed  error // what Close returned
 
 	applying sync.Mutex // held by Apply, and by a restore from Switch to FinishLog
+	based    sync.Mutex // held while the log's base moves: compaction, and a restore like applying
 	taking   sync.Mutex // held by Snapshot and maintenance: one at a time
+
+	behind atomic.Pointer[error] // why nothing is applied: a restore left the log behind
 
 	mu      sync.Mutex
 	moved   chan struct{} // closed and replaced when the mark moves
@@ -37,8 +41,10 @@ type Storage struct {
 }
 
 // New puts three layers together, binds the data to the log (from here on it
-// changes through Apply only) and runs Recover. It owns all three and closes
-// them with Options.Closers when it fails.
+// changes through Apply only), runs Recover, and raises the epoch of all parts.
+// It owns all three and closes them with Options.Closers when it fails. Parts
+// of different nodes, or of different age, are a *fault.Corruption of class
+// Foreign, unless Options.Adopt accepts them.
 func New(l *raftlog.Log, s *snapshot.Store, k *kv.Store, o *Options) (_ *Storage, err error) {
 	opts, err := o.withDefaults()
 	st := &Storage{o: opts, log: l, snaps: s, data: k, moved: make(chan struct{}), leases: make(map[*lease]struct{})}
@@ -53,10 +59,27 @@ func New(l *raftlog.Log, s *snapshot.Store, k *kv.Store, o *Options) (_ *Storage
 	if st.applier, err = k.Bind(); err != nil {
 		return nil, err
 	}
-	if st.report, err = st.Recover(context.Background()); err != nil {
+	if err = st.start(context.Background()); err != nil {
 		return nil, err
 	}
 	return st, nil
+}
+
+// start looks whether the parts belong together, recovers, and then has them
+// carry the identity of this open: one that was refused changes nothing.
+func (s *Storage) start(ctx context.Context) error {
+	id, others, err := s.identify(ctx)
+	if err != nil {
+		return err
+	}
+	if s.report, err = s.Recover(ctx); err != nil {
+		return err
+	}
+	if err := s.carry(id, others); err != nil {
+		return fmt.Errorf("raise the epoch: %w", err)
+	}
+	s.report.Identity = id
+	return nil
 }
 
 // Log is the log layer. Who drives the Raft protocol writes to it directly.

@@ -45,6 +45,9 @@ func newNode(t *testing.T, o trimaran.Options) *node {
 	n := &node{t: t, fs: vfs.NewMem(), engine: lasting{engine}, o: o}
 	n.open()
 	t.Cleanup(func() {
+		if n.Storage == nil {
+			return // it could not be opened
+		}
 		if err := n.Close(); err != nil {
 			t.Error(err)
 		}
@@ -55,7 +58,7 @@ func newNode(t *testing.T, o trimaran.Options) *node {
 // parts opens the three layers alone.
 func (n *node) parts() (*raftlog.Log, *snapshot.Store, *kv.Store, io.Closer) {
 	n.t.Helper()
-	store, err := seglog.Open("log", &seglog.Options{FS: n.fs, SegmentSize: 4096})
+	store, err := seglog.Open("log", &seglog.Options{FS: n.fs, SegmentSize: 4096, Background: func(work func()) { work() }})
 	n.check(err)
 	log, err := store.Log(raftlog.Group{})
 	n.check(err)
