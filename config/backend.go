@@ -1,6 +1,7 @@
 package config
 
 import (
+	"context"
 	"fmt"
 	"path"
 	"path/filepath"
@@ -15,12 +16,11 @@ import (
 // D what is opened.
 type backend[L, D any] struct {
 	name     string
-	missing  string   // why it cannot be chosen at all; "" if it can
 	volatile bool     // nothing survives the process, and there is no path
 	keys     []string // of its config section
 	read     func(s *Section, l *L)
 	show     func(w *writer, l *L)
-	open     func(at place, l *L) (D, error)
+	open     func(ctx context.Context, at place, l *L) (D, error)
 }
 
 // Layer is what the sections of all layers say.
@@ -40,7 +40,7 @@ type place struct {
 type table[L, D any] []backend[L, D]
 
 func (t table[L, D]) find(name string) *backend[L, D] {
-	i := slices.IndexFunc(t, func(b backend[L, D]) bool { return b.name == name && b.missing == "" })
+	i := slices.IndexFunc(t, func(b backend[L, D]) bool { return b.name == name })
 	if i < 0 {
 		return nil
 	}
@@ -49,26 +49,24 @@ func (t table[L, D]) find(name string) *backend[L, D] {
 
 func (t table[L, D]) names() (names []string) {
 	for _, b := range t {
-		if b.missing == "" {
-			names = append(names, b.name)
-		}
+		names = append(names, b.name)
 	}
 	return names
 }
 
 // open opens the backend that the layer names.
-func (t table[L, D]) open(at place, layer *Layer, l *L) (d D, err error) {
+func (t table[L, D]) open(ctx context.Context, at place, layer *Layer, l *L) (d D, err error) {
 	b := t.find(layer.Backend)
 	if b == nil {
 		return d, fmt.Errorf("backend %q: want %s: %w", layer.Backend, list(t.names(), "or"), fault.ErrInvalid)
 	}
 	at.dir = resolve(at.fs, at.dir, layer.Path)
-	return b.open(at, l)
+	return b.open(ctx, at, l)
 }
 
 // read reads the section of a layer: which backend, where, and how.
 func (t table[L, D]) read(s *Section, l *L, at *Layer) {
-	b := t.choose(s)
+	b := t.find(s.Choice("backend_type", "", t.names()...))
 	cfg := s.Section("config")
 	if b == nil {
 		_ = s.Text("path", "")
@@ -89,18 +87,6 @@ func (t table[L, D]) read(s *Section, l *L, at *Layer) {
 	}
 	t.refuseOthers(cfg, b)
 	b.read(cfg, l)
-}
-
-func (t table[L, D]) choose(s *Section) *backend[L, D] {
-	const key = "backend_type"
-	given := s.raw(key)
-	for _, b := range t {
-		if b.missing != "" && b.name == given && s.Has(key) {
-			s.Fail(key, "%s %s; want %s", b.name, b.missing, list(t.names(), "or"))
-			return nil
-		}
-	}
-	return t.find(s.Choice(key, "", t.names()...))
 }
 
 // refuseOthers names the backend to which a key belongs that this one does not

@@ -13,6 +13,7 @@ import (
 	"github.com/trimarandb/trimaran/kv"
 	"github.com/trimarandb/trimaran/raftlog/seglog"
 	"github.com/trimarandb/trimaran/snapshot"
+	"github.com/trimarandb/trimaran/snapshot/s3bucket"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew, for review")
@@ -88,10 +89,23 @@ func TestEveryKeyTakesEffect(t *testing.T) {
 	memory := func(l, s, d string) string {
 		return document("{backend_type: memory_log, config: {"+l+"}}", "{backend_type: memory_snapshot, config: {"+s+"}}", "{backend_type: memory, config: {"+d+"}}")
 	}
+	s3 := func(s string) string { return inS3(s3Place + s) }
 	for _, c := range []struct {
 		name, without, with string
 		change              func(c *config.Config)
 	}{
+		{"endpoint", s3(""), inS3("endpoint: 'http://other:9000', bucket: bbb, prefix: n"), func(c *config.Config) { c.Snapshots.S3.Endpoint = "http://other:9000" }},
+		{"bucket", s3(""), inS3("endpoint: 'https://host', bucket: ccc, prefix: n"), func(c *config.Config) { c.Snapshots.S3.Bucket = "ccc" }},
+		{"prefix", s3(""), inS3("endpoint: 'https://host', bucket: bbb, prefix: a/b"), func(c *config.Config) { c.Snapshots.S3.Prefix = "a/b" }},
+		{"region", s3(""), s3("region: mars-1"), func(c *config.Config) { c.Snapshots.S3.Region = "mars-1" }},
+		{"addressing", s3(""), s3("addressing: virtual_host"), func(c *config.Config) { c.Snapshots.S3.Addressing = s3bucket.AddressingVirtualHost }},
+		{"credentials_file", s3(""), s3("credentials_file: /keys"), func(c *config.Config) { c.Snapshots.S3.CredentialsFile = "/keys" }},
+		{"profile", s3(""), s3("profile: backup"), func(c *config.Config) { c.Snapshots.S3.Profile = "backup" }},
+		{"ca_file", s3(""), s3("ca_file: /ca.pem"), func(c *config.Config) { c.Snapshots.S3.CAFile = "/ca.pem" }},
+		{"part_size_mb", s3(""), s3("part_size_mb: 64"), func(c *config.Config) { c.Snapshots.S3.PartSize = 64 << 20 }},
+		{"compression of s3", s3("compression_level: 2"), s3("compression_level: 2, compression: gzip"), func(c *config.Config) { c.Snapshots.Compression = snapshot.CodecGzip }},
+		{"max_snapshots of s3", s3("max_snapshots: 2"), s3("max_snapshots: 3"), func(c *config.Config) { c.Snapshots.MaxSnapshots = 3 }},
+		{"keep_count of s3", s3(""), s3("retention: {strategy: keep_latest, keep_count: 8}"), func(c *config.Config) { c.Snapshots.Retention.KeepCount = 8 }},
 		{"health_check_interval_ms", document("", "", ""), document("", "", "") + "  health_check_interval_ms: 250\n",
 			func(c *config.Config) { c.HealthCheckInterval = 250 * time.Millisecond }},
 		{"snapshot_compression", files("config: {compression_level: 2}"), files("config: {compression_level: 2}") + "  snapshot_compression: lz4\n",

@@ -24,14 +24,14 @@ func TestExamplesKeepTheContracts(t *testing.T) {
 		t.Run(file+"/log", func(t *testing.T) {
 			logtest.Run(t, func(t testing.TB) logtest.Open {
 				at := at(t)
-				return func() (raftlog.Driver, error) { return logs.open(at, &c.Log.Layer, &c.Log) }
+				return func() (raftlog.Driver, error) { return logs.open(t.Context(), at, &c.Log.Layer, &c.Log) }
 			})
 		})
 		t.Run(file+"/snapshots", func(t *testing.T) {
 			snaptest.Run(t, func(t testing.TB) snaptest.Open {
 				at := at(t)
 				return func() (snapshot.Bucket, error) {
-					b, err := buckets.open(at, &c.Snapshots.Layer, &c.Snapshots)
+					b, err := buckets.open(t.Context(), at, &c.Snapshots.Layer, &c.Snapshots)
 					return b.Bucket, err
 				}
 			})
@@ -43,7 +43,7 @@ func TestExamplesKeepTheContracts(t *testing.T) {
 		t.Run(file+"/data", func(t *testing.T) {
 			kvtest.Run(t, func(t testing.TB) kvtest.Place {
 				at := at(t)
-				return func() (kv.Driver, error) { return engines.open(at, &c.Data.Layer, &c.Data) }
+				return func() (kv.Driver, error) { return engines.open(t.Context(), at, &c.Data.Layer, &c.Data) }
 			})
 		})
 	}

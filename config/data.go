@@ -1,6 +1,7 @@
 package config
 
 import (
+	"context"
 	"errors"
 	"time"
 
@@ -87,7 +88,7 @@ func showMemory(w *writer, l *Data) {
 	}
 }
 
-func openMemory(_ place, l *Data) (kv.Driver, error) {
+func openMemory(_ context.Context, _ place, l *Data) (kv.Driver, error) {
 	d, err := memkv.New(&memkv.Options{MaxSize: l.MaxSize})
 	if err != nil {
 		return nil, err
@@ -96,8 +97,8 @@ func openMemory(_ place, l *Data) (kv.Driver, error) {
 }
 
 // store opens the store on the engine.
-func (l *Data) store(at place) (*kv.Store, error) {
-	d, err := engines.open(at, &l.Layer, l)
+func (l *Data) store(ctx context.Context, at place) (*kv.Store, error) {
+	d, err := engines.open(ctx, at, &l.Layer, l)
 	if err != nil {
 		return nil, err
 	}

@@ -21,7 +21,7 @@
 //	      flush_interval_ms: 100        # of sync_policy interval
 //	      checksum_validation: true
 //	  snapshot_storage:
-//	    backend_type: compressed_file   # or memory_snapshot
+//	    backend_type: compressed_file   # memory_snapshot or s3
 //	    path: snapshots
 //	    config:
 //	      compression: zstd             # none, gzip, lz4 or zstd
@@ -42,6 +42,21 @@
 //	      compaction_style: level
 //	      sync_policy: never            # as that of the log
 //	      flush_interval_ms: 100
+//
+// snapshot_storage s3 also has the keys of its bucket, of which the first two
+// must be there; its path is where a transfer keeps what it has received:
+//
+//	endpoint: https://s3.eu-west-1.amazonaws.com
+//	bucket: snapshots
+//	prefix: cluster-a/node-1        # each node its own
+//	region: eu-west-1               # or AWS_REGION, or what the server says
+//	addressing: auto                # path or virtual_host
+//	access_key_id: ...              # these two, or the next two, or none: then
+//	secret_access_key: ...          # the environment or the standard files
+//	credentials_file: /etc/trimaran/s3
+//	profile: default
+//	ca_file: /etc/trimaran/ca.pem   # trusted besides the system's
+//	part_size_mb: 16                # memory for writing; 10,000 parts at most
 //
 // memory_log has max_entries and circular_buffer, app_storage memory has
 // max_size_mb. A megabyte is 1024 * 1024 bytes. [Config.String] prints what a

@@ -160,14 +160,14 @@ func TestNotes(t *testing.T) {
 	}{
 		{"nothing to say", document("", "", ""), nil},
 		{"interval", inLog("sync_policy: interval, flush_interval_ms: 250"), []string{
-			"2:65: " + logConfig + "sync_policy: unsafe: a power failure takes what was acknowledged in the last 250ms, and data that is then ahead of the log is refused; votes are durable all the same"}},
+			"2:65: " + logConfig + "sync_policy: unsafe: a power failure takes what was acknowledged in the last 250ms, a killed process up to 256 KiB of it, and data that is then ahead of the log is refused; votes are durable all the same"}},
 		{"never", inLog("sync_policy: never"), []string{
-			"2:65: " + logConfig + "sync_policy: unsafe: a power failure takes what the system had not written by itself, and data that is then ahead of the log is refused; votes are durable all the same"}},
+			"2:65: " + logConfig + "sync_policy: unsafe: a power failure takes what the system had not written by itself, a killed process up to 256 KiB of it, and data that is then ahead of the log is refused; votes are durable all the same"}},
 		{"unused interval", document("{backend_type: append_log, config: {flush_interval_ms: 5}}", "", "{backend_type: pebble, config: {flush_interval_ms: 5}}"), []string{
 			"2:71: " + logConfig + "flush_interval_ms: not used: sync_policy is batch",
 			"4:67: " + dataConfig + "flush_interval_ms: not used: sync_policy is never"}},
 		{"no validation", inLog("checksum_validation: false"), []string{
-			"2:73: " + logConfig + "checksum_validation: not used: append_log verifies every entry that it reads"}},
+			"2:73: " + logConfig + "checksum_validation: entries that are still in the memory of the process that wrote them are not verified again; those read from files always are"}},
 		{"combined", inFiles("retention: {strategy: combined, keep_count: 5, max_age_hours: 48, max_total_size_mb: 9}"), []string{
 			"3:84: " + snapConfig + "retention.strategy: a snapshot is kept when either rule keeps it: it is one of the newest 5, or not older than 48 hours",
 			"3:147: " + snapConfig + "retention.max_total_size_mb: not used: strategy is combined"}},

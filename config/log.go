@@ -1,6 +1,7 @@
 package config
 
 import (
+	"context"
 	"math"
 	"time"
 
@@ -52,12 +53,12 @@ func readAppendLog(s *Section, l *Log) {
 	l.Sync, _ = seglog.ParseSyncPolicy(readSync(s, l.Sync.String(), &l.FlushInterval))
 	switch l.Sync {
 	case seglog.SyncInterval:
-		s.Note("sync_policy", "unsafe: a power failure takes what was acknowledged in the last %v, and data that is then ahead of the log is refused; votes are durable all the same", l.FlushInterval)
+		s.Note("sync_policy", "unsafe: a power failure takes what was acknowledged in the last %v, a killed process up to 256 KiB of it, and data that is then ahead of the log is refused; votes are durable all the same", l.FlushInterval)
 	case seglog.SyncNever:
-		s.Note("sync_policy", "unsafe: a power failure takes what the system had not written by itself, and data that is then ahead of the log is refused; votes are durable all the same")
+		s.Note("sync_policy", "unsafe: a power failure takes what the system had not written by itself, a killed process up to 256 KiB of it, and data that is then ahead of the log is refused; votes are durable all the same")
 	}
 	if l.ChecksumValidation = s.Bool("checksum_validation", true); !l.ChecksumValidation {
-		s.Note("checksum_validation", "not used: append_log verifies every entry that it reads")
+		s.Note("checksum_validation", "entries that are still in the memory of the process that wrote them are not verified again; those read from files always are")
 	}
 }
 
@@ -82,9 +83,10 @@ func showAppendLog(w *writer, l *Log) {
 	w.value("checksum_validation", l.ChecksumValidation)
 }
 
-func openAppendLog(at place, l *Log) (raftlog.Driver, error) {
+func openAppendLog(_ context.Context, at place, l *Log) (raftlog.Driver, error) {
 	s, err := seglog.Open(at.dir, &seglog.Options{
-		FS: at.fs, Sync: l.Sync, FlushInterval: l.FlushInterval, BufferSize: l.BufferSize, Logger: at.o.Logger,
+		FS: at.fs, Sync: l.Sync, FlushInterval: l.FlushInterval, BufferSize: l.BufferSize,
+		TrustMemory: !l.ChecksumValidation, Logger: at.o.Logger,
 	})
 	if err != nil {
 		return nil, err
@@ -107,7 +109,7 @@ func showMemoryLog(w *writer, l *Log) {
 	w.value("circular_buffer", l.CircularBuffer)
 }
 
-func openMemoryLog(_ place, l *Log) (raftlog.Driver, error) {
+func openMemoryLog(_ context.Context, _ place, l *Log) (raftlog.Driver, error) {
 	s, err := memlog.New(&memlog.Options{MaxEntries: l.MaxEntries, CircularBuffer: l.CircularBuffer})
 	if err != nil {
 		return nil, err

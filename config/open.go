@@ -79,7 +79,7 @@ func (c *Config) openLog(ctx context.Context, dir string) (*raftlog.Log, io.Clos
 	if err != nil {
 		return nil, nil, err
 	}
-	driver, err := logs.open(at, &c.Log.Layer, &c.Log)
+	driver, err := logs.open(ctx, at, &c.Log.Layer, &c.Log)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -96,7 +96,7 @@ func (c *Config) OpenSnapshots(ctx context.Context, dir string) (*snapshot.Store
 	if err == nil {
 		var s *snapshot.Store
 		var after io.Closer
-		if s, after, err = c.Snapshots.store(at); err == nil {
+		if s, after, err = c.Snapshots.store(ctx, at); err == nil {
 			return s, after, nil
 		}
 	}
@@ -109,7 +109,7 @@ func (c *Config) OpenData(ctx context.Context, dir string) (*kv.Store, error) {
 	at, err := c.place(ctx, dir)
 	if err == nil {
 		var s *kv.Store
-		if s, err = c.Data.store(at); err == nil {
+		if s, err = c.Data.store(ctx, at); err == nil {
 			return s, nil
 		}
 	}

@@ -246,7 +246,7 @@ func TestOpenInFS(t *testing.T) {
 func TestOpenChangedConfig(t *testing.T) {
 	for name, change := range map[string]func(*config.Config){
 		"unknown backend":     func(c *config.Config) { c.Log.Backend = "tape" },
-		"unknown bucket":      func(c *config.Config) { c.Snapshots.Backend = "s3" },
+		"unknown bucket":      func(c *config.Config) { c.Snapshots.Backend = "tape" },
 		"unknown engine":      func(c *config.Config) { c.Data.Backend = "" },
 		"volatile log":        func(c *config.Config) { c.Log.Backend = "memory_log" },
 		"volatile snapshots":  func(c *config.Config) { c.Snapshots.Backend = "memory_snapshot" },

@@ -23,12 +23,14 @@ func inLog(s string) string { return document("{backend_type: append_log, config
 func inFiles(s string) string {
 	return document("", "{backend_type: compressed_file, config: {"+s+"}}", "")
 }
+func inS3(s string) string     { return document("", "{backend_type: s3, config: {"+s+"}}", "") }
 func inPebble(s string) string { return document("", "", "{backend_type: pebble, config: {"+s+"}}") }
 
 const (
 	logConfig   = "raft_storage.log_storage.config."
 	snapConfig  = "raft_storage.snapshot_storage.config."
 	dataConfig  = "raft_storage.app_storage.config."
+	s3Place     = "endpoint: 'https://host', bucket: bbb, prefix: n, "
 	inMemory    = "{backend_type: memory_snapshot}"
 	memoryData  = "{backend_type: memory}"
 	memoryLog   = "{backend_type: memory_log}"
@@ -64,7 +66,7 @@ var refusals = []refusal{
 	{"other section", document("", "", "") + "node: {id: 1}\n", []string{`5:1: node: unknown key; known here: raft_storage`}},
 	{"layers missing", "raft_storage:\n", []string{
 		"1:1: raft_storage.log_storage.backend_type: missing; want append_log or memory_log",
-		"1:1: raft_storage.snapshot_storage.backend_type: missing; want compressed_file or memory_snapshot",
+		"1:1: raft_storage.snapshot_storage.backend_type: missing; want compressed_file, memory_snapshot or s3",
 		"1:1: raft_storage.app_storage.backend_type: missing; want pebble, rocksdb or memory",
 	}},
 	{"layer is no mapping", document("append_log", "", ""), []string{`2:16: raft_storage.log_storage: want a mapping, not the text "append_log"`}},
@@ -118,7 +120,41 @@ var refusals = []refusal{
 	}},
 	{"unknown backend", document("", "", "{backend_type: leveldb, config: {anything: 1}}"), []string{`4:31: raft_storage.app_storage.backend_type: unknown value "leveldb"; want pebble, rocksdb or memory`}},
 	{"unknown backend beside volatile ones", document("{backend_type: tape, path: data}", inMemory, memoryData), []string{`2:31: raft_storage.log_storage.backend_type: unknown value "tape"; want append_log or memory_log`}},
-	{"s3", document("", "{backend_type: s3, config: {bucket: b}}", ""), []string{"3:36: raft_storage.snapshot_storage.backend_type: s3 is not in this build yet; want compressed_file or memory_snapshot"}},
+	{"s3 without a place", document("", "{backend_type: s3}", ""), []string{
+		"3:3: " + snapConfig + "endpoint: missing; want https:// or http:// and a host",
+		"3:3: " + snapConfig + "bucket: missing; want the name of a bucket that exists",
+	}},
+	{"s3 without values", inS3("endpoint: , bucket: ''"), []string{
+		"3:49: " + snapConfig + "endpoint: has no value",
+		"3:69: " + snapConfig + "bucket: is empty; want the name of a bucket that exists",
+	}},
+	{"places of s3", inS3("endpoint: 'http://key:hush@host', bucket: a/b, prefix: /x/"), []string{
+		"3:59: " + snapConfig + "endpoint: holds credentials, which belong elsewhere",
+		"3:91: " + snapConfig + `bucket: name "a/b": want 3 to 63 letters, digits, dots, hyphens and underscores`,
+		"3:104: " + snapConfig + `prefix: "/x/": want names of letters, digits, dots, hyphens and underscores with slashes between`,
+	}},
+	{"endpoint of s3", inS3("endpoint: 's3.example.com', bucket: bbb"), []string{
+		"3:59: " + snapConfig + "endpoint: must begin with https:// or http://",
+	}},
+	{"half of the credentials", inS3(s3Place + "access_key_id: a"), []string{"3:114: " + snapConfig + "access_key_id: needs secret_access_key"}},
+	{"other half of the credentials", inS3(s3Place + "secret_access_key: hush"), []string{"3:118: " + snapConfig + "secret_access_key: needs access_key_id"}},
+	{"two credentials", inS3(s3Place + "access_key_id: a, secret_access_key: hush, profile: p"), []string{
+		"3:114: " + snapConfig + "access_key_id: and credentials_file or profile are two answers to one question",
+	}},
+	{"secret that is no text", inS3(s3Place + "access_key_id: a, secret_access_key: 12345678"), []string{
+		"3:136: " + snapConfig + "secret_access_key: want a text that is not empty, in quotes",
+	}},
+	{"files of s3", inS3(s3Place + "credentials_file: keys, ca_file: ''"), []string{
+		"3:117: " + snapConfig + `credentials_file: "keys" is not an absolute path`,
+		"3:132: " + snapConfig + `ca_file: "" is not an absolute path`,
+	}},
+	{"certificates without TLS", inS3("endpoint: 'http://host', bucket: bbb, ca_file: /ca.pem"), []string{"3:96: " + snapConfig + "ca_file: the endpoint has no TLS"}},
+	{"sizes and names of s3", inS3(s3Place + "part_size_mb: 4, addressing: vhost"), []string{
+		"3:113: " + snapConfig + "part_size_mb: want 5 to 5120, not 4",
+		"3:128: " + snapConfig + `addressing: unknown value "vhost"; want auto, path or virtual_host`,
+	}},
+	{"key of s3", inFiles("bucket: b"), []string{"3:62: " + snapConfig + "bucket: compressed_file has no such key; s3 has"}},
+	{"s3 without a log on disk", document(memoryLog, "{backend_type: s3, config: {"+s3Place+"}}", memoryData), []string{survivalLog}},
 	{"circular without a size", document("{backend_type: memory_log, config: {circular_buffer: true}}", inMemory, memoryData), []string{"2:69: " + logConfig + "circular_buffer: needs max_entries, the size of the buffer"}},
 	{"compaction of pebble", inPebble("compaction_style: universal"), []string{"4:66: " + dataConfig + "compaction_style: pebble has no universal compaction, only level"}},
 	{"unknown compaction", inPebble("compaction_style: leveled"), []string{"4:66: " + dataConfig + `compaction_style: unknown value "leveled"; did you mean "level"?`}},

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/trimarandb/trimaran/fault"
@@ -8,7 +9,7 @@ import (
 	"github.com/trimarandb/trimaran/kv/rockskv"
 )
 
-func openRocksDB(at place, l *Data) (kv.Driver, error) {
+func openRocksDB(_ context.Context, at place, l *Data) (kv.Driver, error) {
 	if at.fs != nil {
 		return nil, fmt.Errorf("rocksdb opens its files itself, on the real disk only: %w", fault.ErrUnsupported)
 	}

@@ -79,6 +79,19 @@ func (s *Section) Text(key, otherwise string) string {
 	return n.text
 }
 
+// Secret returns a text that no message repeats, whatever is wrong with it.
+func (s *Section) Secret(key string) string {
+	n := s.value(key)
+	if n == nil {
+		return ""
+	}
+	if n.kind != kindText || n.text == "" {
+		s.Fail(key, "want a text that is not empty, in quotes")
+		return ""
+	}
+	return n.text
+}
+
 // Texts returns the texts in the list below a key.
 func (s *Section) Texts(key string) []string {
 	n := s.value(key)

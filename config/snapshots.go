@@ -1,9 +1,11 @@
 package config
 
 import (
+	"context"
 	"errors"
 	"io"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/trimarandb/trimaran/snapshot"
@@ -19,6 +21,8 @@ type Snapshots struct {
 	Level        int
 	Retention    snapshot.Policy // zero: none
 	MaxSnapshots int             // 0: no bound
+
+	S3 S3 // of s3
 }
 
 func defaultSnapshots() Snapshots {
@@ -43,7 +47,7 @@ var snapshotKeys = []string{"compression", "compression_level", "max_snapshots",
 var buckets = table[Snapshots, bucket]{
 	{name: "compressed_file", keys: snapshotKeys, read: readSnapshots, show: showSnapshots, open: openCompressedFile},
 	{name: "memory_snapshot", keys: snapshotKeys, volatile: true, read: readSnapshots, show: showSnapshots, open: openMemorySnapshot},
-	{name: "s3", missing: "is not in this build yet"},
+	{name: "s3", keys: slices.Concat(snapshotKeys, s3Keys), read: readS3, show: showS3, open: openS3},
 }
 
 func readSnapshots(s *Section, l *Snapshots) {
@@ -139,7 +143,7 @@ func showSnapshots(w *writer, l *Snapshots) {
 	})
 }
 
-func openCompressedFile(at place, _ *Snapshots) (bucket, error) {
+func openCompressedFile(_ context.Context, at place, _ *Snapshots) (bucket, error) {
 	b, err := dirbucket.Open(at.dir, &dirbucket.Options{FS: at.fs})
 	if err != nil {
 		return bucket{}, err
@@ -151,13 +155,13 @@ func openCompressedFile(at place, _ *Snapshots) (bucket, error) {
 	return bucket{b, staging}, nil
 }
 
-func openMemorySnapshot(place, *Snapshots) (bucket, error) {
+func openMemorySnapshot(context.Context, place, *Snapshots) (bucket, error) {
 	return bucket{Bucket: membucket.New(nil)}, nil
 }
 
 // store opens the store on the bucket. The closer is for after the store.
-func (l *Snapshots) store(at place) (*snapshot.Store, io.Closer, error) {
-	b, err := buckets.open(at, &l.Layer, l)
+func (l *Snapshots) store(ctx context.Context, at place) (*snapshot.Store, io.Closer, error) {
+	b, err := buckets.open(ctx, at, &l.Layer, l)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -7,7 +7,8 @@ import (
 )
 
 // String is the effective configuration: a file that says the same with every
-// default written out. Parse reads it back to an equal Config.
+// default written out. Parse reads it back to an equal Config, unless it has a
+// secret: that is left out, and Parse misses it.
 func (c *Config) String() string {
 	var w writer
 	w.section("raft_storage", func() {

@@ -29,7 +29,8 @@ type row struct {
 var table = []row{
 	{path: "fault", level: 0},
 	{path: "vfs", level: 0},
-	{path: "vfs/simdisk", level: 0, also: []string{"vfs"}}, // it is an FS
+	{path: "vfs/simdisk", level: 0, also: []string{"vfs"}},                  // it is an FS
+	{path: "vfs/crashtest", level: 0, also: []string{"vfs", "vfs/simdisk"}}, // it cuts their power
 	{path: "internal/*", level: 0},
 
 	{path: "raftlog", level: 1},
@@ -42,6 +43,7 @@ var table = []row{
 	{path: "snapshot/dirbucket", level: 2},
 	{path: "snapshot/membucket", level: 2},
 	{path: "snapshot/s3bucket", level: 2, modules: []string{"github.com/minio/minio-go/v7"}},
+	{path: "snapshot/httptransfer", level: 2},
 	{path: "snapshot/snaptest", level: 2},
 	{path: "kv/memkv", level: 2, modules: []string{"github.com/tidwall/btree"}},
 	{path: "kv/pebblekv", level: 2, modules: []string{"github.com/cockroachdb/pebble/v2"}},
