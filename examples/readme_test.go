@@ -57,7 +57,7 @@ func TestReadmeCommands(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	served := false
+	data := "" // of the node
 	for _, block := range blocks(t, "sh") {
 		for command := range strings.Lines(block) {
 			command = strings.TrimSpace(command)
@@ -65,18 +65,18 @@ func TestReadmeCommands(t *testing.T) {
 			switch {
 			case strings.Contains(string(ci), "\ntests() { "+command+"; }\n"):
 			case command == "go run ./cmd/trimaran serve":
-				serve(t)
-				served = true
+				data = serve(t)
 			case name != "go" && missing(name):
 				t.Logf("%s is not on this machine, so this was not run: %s", name, command)
 			default:
+				command = strings.ReplaceAll(command, "trimaran-data", data)
 				if out, err := shell(t, command).CombinedOutput(); err != nil || bytes.HasPrefix(out, []byte("(error)")) {
 					t.Errorf("%s: %v\n%s", command, err, out)
 				}
 			}
 		}
 	}
-	if !served {
+	if data == "" {
 		t.Error("the README does not say how to run a node")
 	}
 }
@@ -92,8 +92,9 @@ func shell(t *testing.T, command string) *exec.Cmd {
 	return cmd
 }
 
-// serve does what the README's first command does, in another directory.
-func serve(t *testing.T) {
+// serve does what the README's first command does, in another directory, and
+// returns where the data is.
+func serve(t *testing.T) (data string) {
 	t.Helper()
 	dir := t.TempDir()
 	exe := filepath.Join(dir, "trimaran")
@@ -118,10 +119,11 @@ func serve(t *testing.T) {
 	for lines := bufio.NewScanner(out); lines.Scan(); {
 		if strings.Contains(lines.Text(), "Ctrl-C") {
 			go func() { _, _ = io.Copy(io.Discard, out) }()
-			return
+			return filepath.Join(dir, "trimaran-data")
 		}
 	}
 	t.Fatal("serve ended before it was ready")
+	return ""
 }
 
 // Every piece of Go in the README is a piece of tour, which runs.

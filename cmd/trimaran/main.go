@@ -2,6 +2,8 @@
 // key-value node that any Redis client can talk to, and an operator's tools.
 //
 //	trimaran serve          run a node; data in ./trimaran-data
+//	trimaran snapshot       list, verify, copy and remove snapshots
+//	trimaran log            show, print and verify a log
 //	trimaran config check   say whether a configuration file is right
 //	trimaran version        say what this is
 //	trimaran help VERB      examples of each
@@ -88,7 +90,7 @@ func newRoot() *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w\nTry: %s --help", err, cmd.CommandPath())}
 	})
-	root.AddCommand(newServe(), newConfig(), newVersion(), exitCodes())
+	root.AddCommand(newServe(), newSnapshot(), newLog(), newConfig(), newVersion(), exitCodes())
 	return root
 }
 
