@@ -1,0 +1,162 @@
+package mutants
+
+var crashSnapshots = campaign("snapshot/dirbucket", "TestCrash")
+
+var snapshotMutants = []mutant{
+	{
+		name:   "skip the directory sync of a snapshot",
+		layer:  "snapshot",
+		breaks: "a published snapshot survives",
+		file:   "snapshot/dirbucket/names.go",
+		old: `	err = b.syncNames()
+	if err != nil && isNew {`,
+		new: `	err = nil
+	if err != nil && isNew {`,
+		test: crashSnapshots,
+	},
+	{
+		name:   "skip the directory sync of a removal",
+		layer:  "snapshot",
+		breaks: "a removed snapshot does not come back",
+		file:   "snapshot/dirbucket/names.go",
+		old: `	if err == nil {
+		err = b.syncNames()
+	}
+	if err != nil {
+		return b.failed(err)`,
+		new: `	if err != nil {
+		return b.failed(err)`,
+		test: crashSnapshots,
+	},
+	{
+		name:   "publish before the fsync",
+		layer:  "snapshot",
+		breaks: "what is listed is whole",
+		file:   "snapshot/dirbucket/pending.go",
+		old: `	err := p.f.SyncData()
+	if err == nil {
+		err = p.f.Close()
+`,
+		new: `	err := error(nil)
+	if err == nil {
+		err = p.f.Close()
+`,
+		test: crashSnapshots,
+	},
+	{
+		name:   "ignore a sync error",
+		layer:  "snapshot",
+		breaks: "a snapshot whose bytes may be lost is not published",
+		file:   "snapshot/dirbucket/pending.go",
+		old: `	err := p.f.SyncData()
+	if err == nil {
+		err = p.f.Close()
+`,
+		new: `	_ = p.f.SyncData()
+	err := error(nil)
+	if err == nil {
+		err = p.f.Close()
+`,
+		test: crashSnapshots,
+	},
+	{
+		name:   "ignore a directory sync error",
+		layer:  "snapshot",
+		breaks: "a snapshot whose name may be lost is not published",
+		file:   "snapshot/dirbucket/names.go",
+		old: `	if err := b.fs.SyncDir("."); err != nil {
+		b.poison`,
+		new: `	if err := b.fs.SyncDir("."); err != nil && b.poison != nil {
+		b.poison`,
+		test: crashSnapshots,
+	},
+	{
+		name:   "build on names that are not durable",
+		layer:  "snapshot",
+		breaks: "all that is listed after an open is durable",
+		file:   "snapshot/dirbucket/bucket.go",
+		old: `	// that a power failure could still take.
+	return b.fs.SyncDir(".")
+`,
+		new: `	// that a power failure could still take.
+	return nil
+`,
+		test: campaign("snapshot/dirbucket", "TestCrashBare"),
+	},
+	{
+		name:   "leave what was not committed",
+		layer:  "snapshot",
+		breaks: "an open removes what an earlier process had not committed",
+		file:   "snapshot/dirbucket/bucket.go",
+		old:    `if info.Dir || !strings.HasPrefix(info.Name, pendingPrefix) {`,
+		new:    `if info.Dir || strings.HasPrefix(info.Name, pendingPrefix) {`,
+		test:   crashSnapshots,
+	},
+	{
+		name:   "apply retention before the publication",
+		layer:  "snapshot",
+		breaks: "no snapshot goes before its successor is durable",
+		file:   "snapshot/writer.go",
+		old: `	defer release()
+	if err := p.Commit(ctx); err != nil {
+`,
+		new: `	defer release()
+	if list, err := s.candidates(ctx); err == nil && s.o.MaxSnapshots > 0 {
+		_, _ = s.removeAll(ctx, surplus(list, s.o.MaxSnapshots-1))
+	}
+	if err := p.Commit(ctx); err != nil {
+`,
+		test: crashSnapshots,
+	},
+	{
+		name:   "trust the length of a staged chunk",
+		layer:  "snapshot",
+		breaks: "a chunk that a crash tore is asked for again",
+		file:   "snapshot/staging.go",
+		old: `	if err := checkFrame(p, 0, stagingSeed(digest), kindChunk, b); err != nil {
+		return 0, 0, nil, err
+	}
+`,
+		new:  ``,
+		test: crashSnapshots,
+	},
+	{
+		name:   "ignore a write error",
+		layer:  "snapshot",
+		breaks: "a snapshot of which a part is missing is not published",
+		file:   "snapshot/dirbucket/pending.go",
+		old: `	if err != nil {
+		return n, p.giveUp(err)
+	}
+	return n, nil`,
+		new:  `	return len(d), nil`,
+		test: crashSnapshots,
+	},
+	{
+		name:   "apply retention although publishing failed",
+		layer:  "snapshot",
+		breaks: "nothing goes for the sake of a snapshot that is not there",
+		file:   "snapshot/writer.go",
+		old:    `		return Meta{}, fmt.Errorf("publish %s: %w", id.object(), full(err))`,
+		new: `		s.retain(ctx)
+		if list, lerr := s.candidates(ctx); lerr == nil && len(list) > 1 {
+			_, _ = s.removeAll(ctx, list[len(list)-1:])
+		}
+		return Meta{}, fmt.Errorf("publish %s: %w", id.object(), full(err))`,
+		test: crashSnapshots,
+	},
+	{
+		name:   "drop what is staged before the publication",
+		layer:  "snapshot",
+		breaks: "a transfer that a crash ends in its last step need not begin anew",
+		file:   "snapshot/receiver.go",
+		old: `	m, err := r.assemble()
+`,
+		new: `	for _, e := range r.m.Chunks {
+		_ = r.st.drop(e.Digest)
+	}
+	m, err := r.assemble()
+`,
+		test: crashSnapshots,
+	},
+}
