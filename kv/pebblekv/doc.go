@@ -40,9 +40,9 @@
 // A full disk: a commit is fault.ErrFull, and changes nothing, while there is
 // less room than the tables need that are in memory (two write buffers, or a
 // tenth of the disk if that is less). A table that finds no room all the same
-// is tried again; commits may wait for it, as they may whenever MaxWriteBuffers
-// are full. Open does not wait, and is fault.ErrFull. A log that finds no room
-// poisons.
+// is tried again; commits wait for it when MaxWriteBuffers are full, and are
+// fault.ErrFull, having changed nothing, after a second or so of tries. Open
+// does not wait, and is fault.ErrFull. A log that finds no room poisons.
 //
 // Damage that Pebble finds is *fault.Corruption, from the call that met it. Met
 // by background work it poisons. Pebble finds damage in its log if the log went

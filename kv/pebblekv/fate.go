@@ -18,6 +18,10 @@ var errReplaced = errors.New("the content was replaced")
 // what failed; by itself it would not wait at all.
 const retryPause = 50 * time.Millisecond
 
+// maxMisses is how often in a row tables may find no room before a commit that
+// waits for one gives up: after a second or so.
+const maxMisses = 20
+
 // fate is shared by one engine and its files. The first failure after which
 // nothing may be written decides it, for good: a sync that failed must not be
 // repeated, and a manifest that was half written must not grow.
@@ -30,15 +34,17 @@ type fate struct {
 	opened atomic.Bool   // Open has no more to wait for
 	unused atomic.Bool   // nobody waits for the engine any more, nor closes it
 
-	mu   sync.Mutex
-	none chan struct{} // closed while tables find no room; the engine tries again
-	look int           // how often the disk was looked at anew
+	mu     sync.Mutex
+	none   chan struct{} // closed while tables find no room; the engine tries again
+	hope   chan struct{} // closed while they did not for maxMisses tries
+	misses int           // tries since one found room
+	look   int           // how often the disk was looked at anew
 }
 
 type failure struct{ err error }
 
 func newFate(log *slog.Logger) *fate {
-	f := &fate{log: log, failed: make(chan struct{}), gone: make(chan struct{}), none: make(chan struct{})}
+	f := &fate{log: log, failed: make(chan struct{}), gone: make(chan struct{}), none: make(chan struct{}), hope: make(chan struct{})}
 	f.leave = sync.OnceFunc(func() { close(f.gone) })
 	return f
 }
@@ -71,11 +77,13 @@ func (f *fate) roomFound() {
 
 // reopen needs the lock.
 func (f *fate) reopen() {
-	select {
-	case <-f.none:
+	if f.misses > 0 {
 		f.none = make(chan struct{})
-	default:
 	}
+	if f.misses >= maxMisses {
+		f.hope = make(chan struct{})
+	}
+	f.misses = 0
 }
 
 // lookAnew forgets that tables found no room. A failure of which the call began
@@ -98,12 +106,14 @@ func (f *fate) looks() int {
 func (f *fate) roomMissed(look int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	select {
-	case <-f.none:
-	default:
-		if look == f.look {
-			close(f.none)
-		}
+	if look != f.look {
+		return
+	}
+	switch f.misses++; f.misses {
+	case 1:
+		close(f.none)
+	case maxMisses:
+		close(f.hope)
 	}
 }
 
@@ -112,6 +122,14 @@ func (f *fate) noRoom() <-chan struct{} {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.none
+}
+
+// noHope is closed when so many tables in a row find no room that waiting for
+// the next makes no sense.
+func (f *fate) noHope() <-chan struct{} {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.hope
 }
 
 func (f *fate) full() bool {

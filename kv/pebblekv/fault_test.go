@@ -231,6 +231,40 @@ func TestTableWithoutRoom(t *testing.T) {
 	ok(t, db.Close())
 }
 
+// Tables find no room, and the disk says that there is some: a quota, or a part
+// of the disk that is not for everybody. Commits waited for ever.
+func TestCommitsWithoutRoomForTables(t *testing.T) {
+	f := &faulty{from: 1, many: forever, err: syscall.ENOSPC, only: ".sst"}
+	db, err := pebblekv.Open("kv", options(vfs.Hook(vfs.NewMem(), f.before)))
+	ok(t, err)
+	i := 0
+	for err == nil {
+		if err = round(t, db, i+1); err == nil {
+			i++
+		}
+	}
+	if !errors.Is(err, fault.ErrFull) || errors.Is(err, fault.ErrPoisoned) {
+		t.Errorf("commit %d = %v, want full", i+1, err)
+	}
+	if got := state(t, db); got != i {
+		t.Errorf("a commit that was refused shows: round %d, want %d", got, i)
+	}
+	ok(t, db.Sync())
+	if err := round(t, db, i+1); !errors.Is(err, fault.ErrFull) {
+		t.Errorf("next commit = %v, want full", err)
+	}
+	f.mended.Store(true)
+	for err = fault.ErrFull; errors.Is(err, fault.ErrFull); {
+		err = round(t, db, i+1) // until a table was written
+	}
+	ok(t, err)
+	ok(t, db.Sync())
+	if got := state(t, db); got != i+1 {
+		t.Errorf("with room again the store is after round %d, want %d", got, i+1)
+	}
+	ok(t, db.Close())
+}
+
 // small is a disk with little room.
 type small struct {
 	vfs.FS

@@ -10,6 +10,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/trimarandb/trimaran/fault"
 	"github.com/trimarandb/trimaran/vfs"
 )
 
@@ -22,7 +23,6 @@ const (
 	bloomBits     = 10
 	stopLevelZero = 12 // sublevels of level 0 at which commits wait
 	compactions   = 2  // at once, when one is not enough
-	pollEvery     = 64 // commits
 
 	// closeGrace is how long close waits for calls that a failure left behind:
 	// they return at once or never.
@@ -48,23 +48,21 @@ type generation struct {
 	mu     sync.Mutex
 	left   []<-chan struct{} // calls that were given up, each closed when it returns after all
 
-	changed atomic.Bool // something has happened since calm looked
-	easy    bool        // what it saw; both are the writer's
-	polls   int
+	changed chan struct{} // holds an element when something has happened since crowded looked
+	crowd   bool          // what it saw; the writer's
 }
 
 // openGeneration opens the store in dir, or makes it if it is fresh. To make
 // one in the place of one that must be there would hide a loss. The caller
 // holds the lock of the directory above.
 func openGeneration(fsys vfs.FS, dir string, fresh bool, cache *pebble.Cache, o *Options) (*generation, error) {
-	g := &generation{dir: dir, fate: newFate(o.Logger)}
-	g.changed.Store(true)
+	g := &generation{dir: dir, fate: newFate(o.Logger), changed: make(chan struct{}, 1)}
 	g.opts = &pebble.Options{
 		FS:                          &engineFS{fs: fsys, fate: g.fate},
 		Cache:                       cache,
 		MemTableSize:                uint64(o.WriteBufferSize),
-		MemTableStopWritesThreshold: o.MaxWriteBuffers,
-		L0StopWritesThreshold:       stopLevelZero,
+		MemTableStopWritesThreshold: o.MaxWriteBuffers + 1,
+		L0StopWritesThreshold:       stopLevelZero + o.MaxWriteBuffers + 1,
 		FormatMajorVersion:          engineFormat,
 		ErrorIfExists:               fresh,
 		ErrorIfNotExists:            !fresh,
@@ -79,6 +77,7 @@ func openGeneration(fsys vfs.FS, dir string, fresh bool, cache *pebble.Cache, o 
 	if err := g.open(); err != nil {
 		return nil, g.unopenable(err)
 	}
+	g.change()
 	g.fate.opened.Store(true)
 	if fresh {
 		// Pebble begins its first log before it knows of engineFormat, in a format
@@ -172,12 +171,8 @@ func (g *generation) aside(call func() error) error {
 // write runs a call that changes the content.
 func (g *generation) write(call func() error) error {
 	err := g.fate.err()
-	switch {
-	case err != nil:
-	case g.calm():
+	if err == nil {
 		err = g.guard(call)
-	default:
-		err = g.aside(call)
 	}
 	if failed := g.fate.poisoned(); failed != nil {
 		return failed
@@ -185,16 +180,50 @@ func (g *generation) write(call func() error) error {
 	return g.damaged(err)
 }
 
-// calm reports whether a write cannot have to wait: no full buffer waits to
-// become a table, and level 0 is not crowded. One write adds one buffer at
-// most, which is room that MaxWriteBuffers leaves. The writer calls it.
-func (g *generation) calm() bool {
-	g.polls++
-	if g.changed.Swap(false) || !g.easy && g.polls%pollEvery == 0 {
-		m := g.db.Metrics()
-		g.easy = m.MemTable.Count <= 1 && m.Levels[0].Sublevels < stopLevelZero-compactions
+// await waits until there is a buffer for a write. In here the wait can end:
+// Pebble's own limits are so much higher that no write waits inside. It is
+// fault.ErrFull when tables found no room again and again. The writer calls it.
+func (g *generation) await() error {
+	if !g.crowded() {
+		return nil
 	}
-	return g.easy
+	g.fate.log.Warn("pebble: writes wait for tables")
+	for g.crowded() {
+		select {
+		case <-time.After(retryPause): // Pebble may tell before it is so
+			g.change()
+		case <-g.changed:
+			g.change() // for crowded
+		case <-g.fate.failed:
+			return g.fate.poisoned()
+		case <-g.fate.noHope():
+			return fmt.Errorf("no room for a table, and %d write buffers are full: %w", g.buffers(), fault.ErrFull)
+		}
+	}
+	return nil
+}
+
+// buffers is Options.MaxWriteBuffers.
+func (g *generation) buffers() int { return g.opts.MemTableStopWritesThreshold - 1 }
+
+// crowded reports whether as many buffers as there may be are full, beside the
+// one being filled, or level 0 has too many tables above one another.
+func (g *generation) crowded() bool {
+	select {
+	case <-g.changed:
+		m := g.db.Metrics()
+		g.crowd = m.MemTable.Size > uint64(g.buffers())*g.opts.MemTableSize || m.Levels[0].Sublevels >= stopLevelZero
+	default:
+	}
+	return g.crowd
+}
+
+// change lets the writer look again.
+func (g *generation) change() {
+	select {
+	case g.changed <- struct{}{}:
+	default:
+	}
 }
 
 // close ends the store, which nobody uses any more. It leaves nothing in the

@@ -50,11 +50,10 @@ func (g *generation) events() *pebble.EventListener {
 		WriteStallBegin: func(info pebble.WriteStallBeginInfo) {
 			g.fate.log.Warn("pebble: writes wait", "reason", info.Reason)
 		},
-		WALCreated:    func(pebble.WALCreateInfo) { g.changed.Store(true) },
-		FlushBegin:    func(pebble.FlushInfo) { g.changed.Store(true) },
-		FlushEnd:      func(pebble.FlushInfo) { g.changed.Store(true) },
-		CompactionEnd: func(pebble.CompactionInfo) { g.changed.Store(true) },
-		TableIngested: func(pebble.TableIngestInfo) { g.changed.Store(true) },
+		WALCreated:    func(pebble.WALCreateInfo) { g.change() },
+		FlushEnd:      func(pebble.FlushInfo) { g.change() },
+		CompactionEnd: func(pebble.CompactionInfo) { g.change() },
+		TableIngested: func(pebble.TableIngestInfo) { g.change() },
 	})
 }
 

@@ -32,9 +32,10 @@ type Options struct {
 	// file of the write-ahead log, before they become a table. Default 64 MiB;
 	// 64 KiB to 1 GiB.
 	WriteBufferSize int64
-	// MaxWriteBuffers is how many of those may exist: when as many are full,
-	// commits wait for a table to be written. As many log files and one more
-	// are kept on disk for use again. Default 3, at least 2.
+	// MaxWriteBuffers is how many of those may be full, beside the one that is
+	// being filled: then commits wait for a table to be written, and are
+	// fault.ErrFull if tables find no room. As many log files and two more are
+	// kept on disk for use again. Default 3, at least 2.
 	MaxWriteBuffers int
 	// CompactionStyle is how tables are merged. Pebble knows "level" only, which
 	// is the default.

@@ -104,6 +104,10 @@ func (t *writeTx) commit(batch *pebble.Batch) error {
 		_ = batch.Close() // it was not applied
 		return err
 	}
+	if err := t.g.await(); err != nil {
+		_ = batch.Close() // it was not applied
+		return err
+	}
 	err := t.g.write(func() error { return batch.Commit(pebble.NoSync) })
 	t.db.renew(t.g)
 	if err != nil {
