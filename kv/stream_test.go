@@ -2,10 +2,19 @@ package kv_test
 
 import (
 	"bytes"
+	"encoding/binary"
+	"encoding/hex"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
+	"math"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/trimarandb/trimaran/fault"
@@ -331,6 +340,108 @@ func FuzzImportPayloads(f *testing.F) {
 		s := openMemory(t, nil)
 		if _, err := s.Import(t.Context(), bytes.NewReader(b), nil); err == nil && !bytes.Equal(export(t, s), b) {
 			t.Error("what was imported exports to other bytes")
+		}
+	})
+}
+
+// A golden export is read for ever, and written again to the byte.
+func TestGoldenExport(t *testing.T) {
+	const file = "testdata/golden/export.hex"
+	made := export(t, sample(t))
+	if flag.Lookup("update").Value.String() == "true" { // as the other golden files
+		var text strings.Builder
+		for line := range slices.Chunk(made, 32) {
+			text.WriteString(hex.EncodeToString(line) + "\n")
+		}
+		if err := os.WriteFile(file, []byte(text.String()), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := hex.DecodeString(strings.ReplaceAll(string(text), "\n", ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(made, want) {
+		t.Errorf("export = %x, want %x", made, want)
+	}
+	s := openMemory(t, nil)
+	if _, err := s.Import(t.Context(), bytes.NewReader(want), nil); err != nil || !bytes.Equal(export(t, s), want) {
+		t.Errorf("Import = %v, and then another export", err)
+	}
+}
+
+// What a stream claims costs no memory: only what it brings does.
+func TestAHostileStreamCostsLittle(t *testing.T) {
+	header := pieces(t, export(t, openMemory(t, nil)))[0]
+	long := func(n uint32) []byte {
+		h := frame.Append(nil, 3, streamSeed, nil)
+		binary.LittleEndian.PutUint32(h, n)
+		binary.LittleEndian.PutUint32(h[12:], frame.Sum(streamSeed, h[:12]))
+		return append(joined(header), h...)
+	}
+	rows := binary.BigEndian.AppendUint32(nil, 1)
+	rows = binary.BigEndian.AppendUint32(rows, math.MaxUint32) // a row of 4 GiB
+	trailer := append(make([]byte, 80), 0xff, 0xff, 0xff, 0xff)
+	var definitions []byte
+	for i := range 1 << 14 {
+		s := fmt.Sprintf("x%06d", i)
+		payload := append([]byte{1, 0, 0, 0, 0, 0, 0, 0, 0, 7}, s...)
+		payload = append(payload, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 1)
+		definitions = append(definitions, joined(piece{2, payload})...)
+	}
+	for name, tc := range map[string]struct {
+		stream []byte
+		want   error
+	}{
+		"a frame of 64 MiB that is not there": {long(64 << 20), fault.ErrCorrupt},
+		"a frame of 4 GiB":                    {long(math.MaxUint32), fault.ErrInvalid},
+		"a row longer than its frame":         {joined(header, piece{3, append(rows, "k"...)}), fault.ErrCorrupt},
+		"a membership longer than its frame":  {joined(header, piece{4, trailer}), fault.ErrCorrupt},
+		"more indexes than there may be":      {append(joined(header), definitions...), fault.ErrCorrupt},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := openMemory(t, nil)
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			_, err := s.Import(t.Context(), bytes.NewReader(tc.stream), nil)
+			runtime.ReadMemStats(&after)
+			if !errors.Is(err, tc.want) {
+				t.Errorf("Import = %v, want %v", err, tc.want)
+			}
+			if n := after.TotalAlloc - before.TotalAlloc; n > 4<<20 {
+				t.Errorf("it took %d bytes of memory to refuse %d", n, len(tc.stream))
+			}
+		})
+	}
+}
+
+// A store of a replica asks no wall clock: the same commands forty years later
+// make the same state.
+func TestTheWallClockDoesNotShow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var first []byte
+		for range 2 {
+			s := openMemory(t, &kv.Options{Sync: kv.SyncInterval})
+			for i := range 300 {
+				if err := s.Update(t.Context(), func(tx *kv.WriteTx) error { return command(tx, i) }); err != nil {
+					t.Fatal(err)
+				}
+			}
+			got := export(t, s)
+			if first == nil {
+				first = got
+			}
+			if !bytes.Equal(got, first) {
+				t.Error("the state depends on the wall clock")
+			}
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(40 * 365 * 24 * time.Hour)
 		}
 	})
 }

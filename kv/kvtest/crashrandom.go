@@ -12,7 +12,7 @@ import (
 
 // crashRandom draws a policy and a script. Equal seeds draw equal ones.
 func crashRandom(seed uint64) (kv.SyncPolicy, []crashStep) {
-	d := &crashDraw{rng: rand.New(rand.NewPCG(seed, 0x6b76))}
+	d := &crashDraw{rng: rand.New(rand.NewPCG(seed, 0x6b76)), keys: 9}
 	policy := []kv.SyncPolicy{kv.SyncBatch, kv.SyncNever, kv.SyncAlways}[d.rng.IntN(3)]
 	steps := make([]crashStep, 0, 16)
 	for range cap(steps) {
@@ -23,6 +23,7 @@ func crashRandom(seed uint64) (kv.SyncPolicy, []crashStep) {
 
 type crashDraw struct {
 	rng      *rand.Rand
+	keys     int // how many there are
 	exported bool
 	loaded   bool
 	reading  bool
@@ -96,7 +97,7 @@ func (d *crashDraw) transaction() crashStep {
 	})
 }
 
-func (d *crashDraw) key() []byte { return fmt.Appendf(nil, "k%d", d.rng.IntN(9)) }
+func (d *crashDraw) key() []byte { return fmt.Appendf(nil, "k%d", d.rng.IntN(d.keys)) }
 
 func (d *crashDraw) value() []byte {
 	n := d.rng.IntN(30)
@@ -127,33 +128,42 @@ func (d *crashDraw) change() func(*kv.WriteTx) error {
 		}
 	case 4:
 		return func(t *kv.WriteTx) error {
-			return t.PutUntil(key, value, epoch().Add(time.Duration(n)*time.Second))
+			now, err := clock(t)
+			return errors.Join(err, t.PutUntil(key, value, now.Add(time.Duration(n)*time.Second)))
 		}
 	case 5:
 		return func(t *kv.WriteTx) error {
-			m, err := t.Mark()
-			if m.Clock.IsZero() {
-				m.Clock = epoch()
-			}
-			return errors.Join(err, t.Advance(m.Clock.Add(time.Duration(n)*time.Second/3)))
+			now, err := clock(t)
+			return errors.Join(err, t.Advance(now.Add(time.Duration(n)*time.Second/3)))
 		}
 	case 6:
-		return func(t *kv.WriteTx) error { return changeIndex(t, int(n)) }
+		limit := 1 + int(n)%max(4, d.keys/8)
+		return func(t *kv.WriteTx) error { return changeIndex(t, limit, n%3 == 0) }
 	}
 }
 
-// changeIndex moves the one index on: created, built, dropped.
-func changeIndex(t *kv.WriteTx, n int) error {
+// clock is the store's, or a first time.
+func clock(t *kv.WriteTx) (time.Time, error) {
+	m, err := t.Mark()
+	if m.Clock.IsZero() {
+		m.Clock = epoch()
+	}
+	return m.Clock, err
+}
+
+// changeIndex moves the one index on: created, built by at most limit rows, and
+// dropped, if it may be.
+func changeIndex(t *kv.WriteTx, limit int, drop bool) error {
 	list, err := t.Indexes()
 	switch {
 	case err != nil:
 		return err
 	case len(list) == 0:
 		return t.CreateIndex(kv.Index{Name: theIndex, Bytes: &kv.ByteRange{Len: 1}})
-	case list[0].Built && n%3 == 0:
+	case list[0].Built && drop:
 		return t.DropIndex(theIndex)
 	default:
-		_, err := t.BuildIndex(theIndex, 1+n%4)
+		_, err := t.BuildIndex(theIndex, limit)
 		return err
 	}
 }

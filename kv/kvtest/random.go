@@ -1,6 +1,7 @@
 package kvtest
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -16,22 +17,53 @@ import (
 // export, import, reopening. The same seed makes the same calls. The error
 // names seed and step.
 func Random(ctx context.Context, place Place, seed uint64, steps int) error {
-	r := &run{probe: probe{ctx: ctx, place: place}, rnd: rand.New(rand.NewPCG(seed, 0)), model: newModel()}
-	r.open()
-	for i := 0; i < steps && r.err == nil; i++ {
-		name, step := r.pick()
-		step()
-		if r.err != nil {
-			return fmt.Errorf("seed %d, step %d, %s: %w", seed, i, name, r.err)
+	return Together(ctx, seed, steps, place)
+}
+
+// Together is [Random] on several engines side by side: besides the map each
+// is compared with the others, every export of one with theirs, to the byte.
+// Either all of them are [kv.Volatile] or none.
+func Together(ctx context.Context, seed uint64, steps int, places ...Place) error {
+	runs := make([]*run, len(places))
+	for i, place := range places {
+		runs[i] = &run{probe: probe{ctx: ctx, place: place}, rnd: rand.New(rand.NewPCG(seed, 0)), model: newModel()}
+		runs[i].open()
+	}
+	for i := range steps {
+		name := ""
+		for _, r := range runs {
+			var step func()
+			name, step = r.pick()
+			step()
+		}
+		if err := agree(runs); err != nil {
+			return fmt.Errorf("seed %d, step %d, %s: %w", seed, i, name, err)
 		}
 	}
-	if r.err == nil {
+	for _, r := range runs {
 		r.everything()
+		r.save()
 		r.drop()
 		r.ok("Close", r.s.Close())
 	}
-	if r.err != nil {
-		return fmt.Errorf("seed %d, after %d steps: %w", seed, steps, r.err)
+	if err := agree(runs); err != nil {
+		return fmt.Errorf("seed %d, after %d steps: %w", seed, steps, err)
+	}
+	return nil
+}
+
+// agree returns the first failure, or how the exports of a step differ.
+func agree(runs []*run) error {
+	for _, r := range runs {
+		switch {
+		case r.err != nil && r.s != nil:
+			st, _ := r.s.Stats() // the failure says more
+			return fmt.Errorf("%s: %w", st.Engine, r.err)
+		case r.err != nil:
+			return r.err
+		case !bytes.Equal(r.exported, runs[0].exported):
+			return fmt.Errorf("an export of %d bytes differs from that of the first engine, of %d bytes", len(r.exported), len(runs[0].exported))
+		}
 	}
 	return nil
 }
@@ -43,6 +75,15 @@ type run struct {
 	model *model
 	held  []held
 	saved *saved
+
+	exported []byte // last
+}
+
+// export remembers what it returns.
+func (r *run) export() ([]byte, kv.Summary) {
+	b, sum := r.probe.export()
+	r.exported = b
+	return b, sum
 }
 
 // held is a snapshot or a capture and what it has to show.
@@ -66,7 +107,11 @@ type weighted struct {
 	step   func()
 }
 
+// pick draws a step, one that does nothing after a failure.
 func (r *run) pick() (string, func()) {
+	if r.err != nil {
+		return "", func() {}
+	}
 	list := []weighted{
 		{30, "transaction", r.transaction}, {10, "get", r.get}, {6, "scan", r.scanAny}, {6, "pages", r.pagesAny},
 		{5, "expire", r.expire}, {4, "index", r.changeIndex}, {8, "query", r.query}, {4, "hold", r.hold}, {4, "look", r.look},

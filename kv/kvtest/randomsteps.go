@@ -187,6 +187,7 @@ func (r *run) look() {
 	var b bytes.Buffer
 	_, err := h.capture.WriteTo(&b)
 	r.ok("WriteTo", err)
+	r.exported = b.Bytes()
 	sum, err := h.capture.Summary()
 	r.ok("Summary", err)
 	same(&r.probe, "digest of a capture", sum.Digest, h.digest)
