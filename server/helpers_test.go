@@ -86,10 +86,10 @@ func propose(ctx context.Context, n *server.Node, c command.Command) (command.Re
 	return result.Replies[0], nil
 }
 
-// eventually tries until try succeeds, for a while.
+// eventually tries until try succeeds, longer than any machine stalls.
 func eventually(t *testing.T, what string, try func() error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()

@@ -21,12 +21,17 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/trimarandb/trimaran/internal/freeport"
 )
 
 var (
 	kills = flag.Int("kills", 3, "how often TestServeKill9 kills a node under load")
 	seed  = flag.Uint64("seed", 1, "seed of the moments at which TestServeKill9 kills")
 )
+
+// patience is longer than any machine stalls: what takes it has hung.
+const patience = 3 * time.Minute
 
 // program builds the program once.
 var program = sync.OnceValues(func() (string, error) {
@@ -62,21 +67,11 @@ type process struct {
 	ready <-chan bool
 }
 
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
 // newProcess names a node with its own addresses; start runs it.
 func newProcess(t *testing.T, dir string, args ...string) *process {
 	t.Helper()
-	p := &process{t: t, resp: freeAddress(t), http: freeAddress(t)}
-	p.args = append([]string{"serve", "--data", dir, "--resp", p.resp, "--raft", freeAddress(t), "--http", p.http}, args...)
+	p := &process{t: t, resp: freeport.Reserve(t), http: freeport.Reserve(t)}
+	p.args = append([]string{"serve", "--data", dir, "--resp", p.resp, "--raft", freeport.Reserve(t), "--http", p.http}, args...)
 	return p
 }
 
@@ -128,8 +123,8 @@ func (p *process) wait() {
 			_ = p.cmd.Wait()
 			p.t.Fatalf("serve ended: %s", p.out)
 		}
-	case <-time.After(30 * time.Second):
-		p.t.Fatal("serve did not say within 30 s where to connect")
+	case <-time.After(patience):
+		p.t.Fatal("serve does not say where to connect")
 	}
 }
 
@@ -159,7 +154,7 @@ type client struct {
 }
 
 func (p *process) dial() (*client, error) {
-	c, err := net.DialTimeout("tcp", p.resp, 5*time.Second)
+	c, err := net.DialTimeout("tcp", p.resp, patience)
 	if err != nil {
 		return nil, err
 	}
@@ -186,7 +181,7 @@ func (c *client) do(args ...string) (string, error) {
 	for _, a := range args {
 		b = fmt.Appendf(b, "$%d\r\n%s\r\n", len(a), a)
 	}
-	if err := c.c.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+	if err := c.c.SetDeadline(time.Now().Add(patience)); err != nil {
 		return "", err
 	}
 	if _, err := c.c.Write(b); err != nil {
@@ -371,7 +366,7 @@ func refused(t *testing.T, code int, words string, args ...string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	out, err := exec.CommandContext(ctx, exe, args...).CombinedOutput()
 	var exit *exec.ExitError
@@ -490,7 +485,7 @@ func TestServeMalformed(t *testing.T) {
 		if err := c.c.(*net.TCPConn).CloseWrite(); err != nil {
 			t.Fatal(err)
 		}
-		if err := c.c.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
+		if err := c.c.SetDeadline(time.Now().Add(patience)); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := io.Copy(io.Discard, c.r); err != nil {
@@ -529,8 +524,8 @@ func TestServeThreeNodes(t *testing.T) {
 	for _, p := range ps { // two of them are needed before one is ready
 		p.wait()
 	}
-	leader := leaderOf(t, ps)
-	if got := leader.do("SET", "k", "v"); got != "OK" {
+	got, leader := ask(t, ps, "SET", "k", "v")
+	if got != "OK" {
 		t.Fatalf("SET = %s", got)
 	}
 	leader.kill()
@@ -540,30 +535,29 @@ func TestServeThreeNodes(t *testing.T) {
 			rest = append(rest, p)
 		}
 	}
-	if got := leaderOf(t, rest).do("GET", "k"); got != "v" {
+	if got, _ := ask(t, rest, "GET", "k"); got != "v" {
 		t.Errorf("GET after the leader was killed = %s, want v", got)
 	}
 }
 
-// leaderOf asks until one of the nodes answers.
-func leaderOf(t *testing.T, ps []*process) *process {
+// ask asks until one of the nodes answers, which leads.
+func ask(t *testing.T, ps []*process, args ...string) (reply string, leader *process) {
 	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
-	for time.Now().Before(deadline) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
 		for _, p := range ps {
 			c, err := p.dial()
 			if err != nil {
 				continue
 			}
-			_, err = c.do("GET", "k")
+			reply, err = c.do(args...)
 			_ = c.c.Close()
 			if err == nil {
-				return p
+				return reply, p
 			}
 		}
 	}
 	t.Fatal("no node leads")
-	return nil
+	return "", nil
 }
 
 // Nodes that forget their votes may not vote beside others.

@@ -3,6 +3,7 @@ package resp_test
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/tidwall/redcon"
 
+	"github.com/trimarandb/trimaran/fault"
 	"github.com/trimarandb/trimaran/kv"
 	"github.com/trimarandb/trimaran/kv/memkv"
 	"github.com/trimarandb/trimaran/server/command"
@@ -123,7 +125,7 @@ func serve(t testing.TB, f *fake, o *resp.Options) (*resp.Server, net.Addr) {
 		if err := s.Close(); err != nil {
 			t.Errorf("Close = %v", err)
 		}
-		if err := <-done; err != nil {
+		if err := <-done; err != nil && !errors.Is(err, fault.ErrClosed) { // it may be called after Close
 			t.Errorf("Serve = %v", err)
 		}
 	})
@@ -144,9 +146,6 @@ func dial(t testing.TB, network, addr string) *peer {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = nc.Close() })
-	if err := nc.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
-		t.Fatal(err)
-	}
 	return &peer{t, nc, bufio.NewReader(nc)}
 }
 

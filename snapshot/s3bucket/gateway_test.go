@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -18,6 +17,7 @@ import (
 	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/credentials"
 
+	"github.com/trimarandb/trimaran/internal/freeport"
 	"github.com/trimarandb/trimaran/snapshot/s3bucket"
 )
 
@@ -70,21 +70,11 @@ func findGateway(t testing.TB) string {
 func startGateway(t testing.TB) *gateway {
 	t.Helper()
 	g := &gateway{t: t, binary: findGateway(t), dir: t.TempDir()}
-	g.address = freeAddress(t)
+	g.address = freeport.Reserve(t)
 	g.start()
 	t.Cleanup(g.kill)
 	g.makeBucket(bucketTag)
 	return g
-}
-
-func freeAddress(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 func (g *gateway) endpoint() string { return "http://" + g.address }
@@ -131,7 +121,7 @@ func (g *gateway) restart() {
 // awaitHealth asks until the server answers: there is nothing to wait on.
 func (g *gateway) awaitHealth() {
 	g.t.Helper()
-	ctx, cancel := context.WithTimeout(g.t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(g.t.Context(), 3*time.Minute)
 	defer cancel()
 	cmd, exited := g.running()
 	ticker := time.NewTicker(10 * time.Millisecond)
