@@ -13,25 +13,29 @@ import (
 // writes take effect in the order in which the calls are made. Methods return
 // fault.ErrClosed after Close.
 type Log struct {
-	d       Driver
-	g       Group
+	// What each write touches comes first, for those who have thousands of logs.
+	gate   gate.Gate
+	writes atomic.Uint64 // batches acknowledged
+	d      Driver
+	g      Group
+	rate   rate
+
 	o       Options
-	gate    gate.Gate
 	pending *budget
-	rate    *rate
-	writes  atomic.Uint64 // batches acknowledged
-	spare   *sync.Pool    // of *[1]GroupBatch; it outlives the log, and does not refer to it
 
 	idMu sync.Mutex // serialises SetIdentity
 	id   Identity
 }
 
+// singles are submissions of one batch: memory that Write needs for a moment.
+var singles = sync.Pool{New: func() any { return new([1]GroupBatch) }}
+
 // New returns the log of one group of a driver. Several logs may share a
 // driver, also of the same group; each is closed on its own.
 func New(d Driver, g Group, o *Options) (*Log, error) {
-	l := &Log{d: d, g: g, o: o.withDefaults(), spare: new(sync.Pool)}
+	l := &Log{d: d, g: g, o: o.withDefaults()}
 	l.pending = newBudget(l.o.MaxPending)
-	l.rate = newRate(l.o.Now)
+	l.rate.begin(l.o.Now)
 	if err := l.loadIdentity(); err != nil {
 		return nil, fmt.Errorf("open log of group %v: %w", g, err)
 	}
@@ -69,14 +73,11 @@ func (l *Log) Write(b Batch) error {
 	if b.IsZero() {
 		return nil
 	}
-	one, ok := l.spare.Get().(*[1]GroupBatch)
-	if !ok {
-		one = new([1]GroupBatch)
-	}
+	one := singles.Get().(*[1]GroupBatch)
 	one[0] = GroupBatch{l.g, b}
 	err := l.d.Submit(one[:], nil)
 	one[0].Batch = Batch{}
-	l.spare.Put(one)
+	singles.Put(one)
 	if err != nil {
 		return err
 	}

@@ -18,13 +18,17 @@ type Run struct{ First, Term uint64 }
 type Shape struct {
 	base Position
 	last uint64
+	term uint64 // of last
 	runs []Run
 }
 
 // NewShape rebuilds a shape from what Bounds and Runs reported. It refuses
 // what no log can have with fault.ErrInvalid.
 func NewShape(base Position, last uint64, runs []Run) (Shape, error) {
-	s := Shape{base: base, last: last, runs: runs}
+	s := Shape{base: base, last: last, term: base.Term, runs: runs}
+	if len(runs) > 0 {
+		s.term = runs[len(runs)-1].Term
+	}
 	ok := last >= base.Index && last <= MaxIndex && (base.Index > 0 || base.Term == 0)
 	if ok && last == base.Index {
 		ok = len(runs) == 0
@@ -42,14 +46,7 @@ func NewShape(base Position, last uint64, runs []Run) (Shape, error) {
 
 // Bounds returns base and last.
 func (s *Shape) Bounds() Bounds {
-	return Bounds{Base: s.base, Last: s.last, LastTerm: s.lastTerm()}
-}
-
-func (s *Shape) lastTerm() uint64 {
-	if len(s.runs) == 0 {
-		return s.base.Term
-	}
-	return s.runs[len(s.runs)-1].Term
+	return Bounds{Base: s.base, Last: s.last, LastTerm: s.term}
 }
 
 // Runs returns the terms of the entries in order; lent until the next Apply.
@@ -57,7 +54,7 @@ func (s *Shape) Runs() []Run { return s.runs }
 
 // Clone returns an independent copy.
 func (s *Shape) Clone() Shape {
-	return Shape{base: s.base, last: s.last, runs: slices.Clone(s.runs)}
+	return Shape{base: s.base, last: s.last, term: s.term, runs: slices.Clone(s.runs)}
 }
 
 // Equal reports whether both have the same bounds and terms.
@@ -103,7 +100,7 @@ func (s *Shape) CheckRange(lo, hi uint64) error {
 // holds. It changes nothing. fault.ErrCompacted says that a truncation reaches
 // the base; everything else is fault.ErrInvalid.
 func (s *Shape) Check(b *Batch) error {
-	base, last, lastTerm := s.base, s.last, s.lastTerm()
+	base, last, lastTerm := s.base, s.last, s.term
 	if b.Reset != nil {
 		base, last, lastTerm = *b.Reset, b.Reset.Index, b.Reset.Term
 	}
@@ -137,17 +134,17 @@ func (s *Shape) Check(b *Batch) error {
 // Apply makes s the shape after b, which must have passed Check.
 func (s *Shape) Apply(b *Batch) {
 	if b.Reset != nil {
-		*s = Shape{base: *b.Reset, last: b.Reset.Index}
+		*s = Shape{base: *b.Reset, last: b.Reset.Index, term: b.Reset.Term}
 	}
 	if b.TruncateFrom != 0 && b.TruncateFrom <= s.last {
 		s.truncate(b.TruncateFrom)
 	}
 	for i := range b.Entries {
 		e := &b.Entries[i]
-		if len(s.runs) == 0 || s.runs[len(s.runs)-1].Term != e.Term {
+		if s.last == s.base.Index || s.term != e.Term {
 			s.runs = append(s.runs, Run{First: e.Index, Term: e.Term})
 		}
-		s.last = e.Index
+		s.last, s.term = e.Index, e.Term
 	}
 	if b.CompactTo > s.base.Index {
 		s.compact(b.CompactTo)
@@ -161,6 +158,9 @@ func (s *Shape) truncate(from uint64) {
 		n--
 	}
 	s.runs = s.runs[:n]
+	if s.term = s.base.Term; n > 0 {
+		s.term = s.runs[n-1].Term
+	}
 }
 
 func (s *Shape) compact(to uint64) {

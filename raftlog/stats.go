@@ -66,10 +66,10 @@ func (l *Log) Stats() (Stats, error) {
 
 // rate counts events in one-second slots and averages the last full window.
 type rate struct {
-	now   func() time.Time
-	start time.Time
 	calls atomic.Uint64 // of add, in this second
 	fresh atomic.Int64  // events that are in no slot yet
+	now   func() time.Time
+	start time.Time
 
 	mu    sync.Mutex
 	slots [rateWindow + 1]struct{ second, n int64 }
@@ -77,7 +77,7 @@ type rate struct {
 
 const rateWindow = 10 // seconds
 
-func newRate(now func() time.Time) *rate { return &rate{now: now, start: now()} }
+func (r *rate) begin(now func() time.Time) { r.now, r.start = now, now() }
 
 func (r *rate) second() int64 { return int64(r.now().Sub(r.start) / time.Second) }
 
