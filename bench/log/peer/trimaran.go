@@ -92,6 +92,8 @@ func (t *trimaran) Writers(n, groups int, next uint64) ([]Writer, error) {
 		}
 		return writers, nil
 	}
+	var dropped sync.WaitGroup
+	var errs []error
 	for i := range writers {
 		w := &spread{}
 		for g := i; g < groups; g += n {
@@ -103,9 +105,20 @@ func (t *trimaran) Writers(n, groups int, next uint64) ([]Writer, error) {
 			if err != nil {
 				return nil, err
 			}
+			// What the round before wrote goes, as it does with one group.
+			if last > 1 {
+				dropped.Add(1)
+				if err := log.WriteAsync(raftlog.Batch{CompactTo: last - 1}, func(err error) { errs = append(errs, err); dropped.Done() }); err != nil {
+					return nil, err
+				}
+			}
 			w.logs, w.next = append(w.logs, log), append(w.next, last+1)
 		}
 		writers[i] = w
+	}
+	dropped.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
 	}
 	return writers, nil
 }
