@@ -48,6 +48,8 @@ const (
 	// HintWriteBack: begin to write out everything below the end of these bytes.
 	// Nothing is durable by it; what failed is told here or by the next sync.
 	HintWriteBack
+	// HintWriteOut: begin to write out these bytes, and wait for nothing.
+	HintWriteOut
 	// HintPrefetch: these bytes will be read.
 	HintPrefetch
 )

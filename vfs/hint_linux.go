@@ -21,6 +21,8 @@ func hint(f *os.File, h Hint, off, n int64) error {
 		return onFD(f, "fallocate", func(fd int) error { return syscall.Fallocate(fd, fallocKeepSize, off, n) })
 	case HintWriteBack:
 		return onFD(f, "sync_file_range", func(fd int) error { return writeBack(fd, off+n) })
+	case HintWriteOut:
+		return onFD(f, "sync_file_range", func(fd int) error { return syscall.SyncFileRange(fd, off, n, syncWrite) })
 	case HintPrefetch:
 		return onFD(f, "readahead", func(fd int) error { return readAhead(fd, off, n) })
 	default:

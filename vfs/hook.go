@@ -9,10 +9,10 @@ import (
 // Op is one call that can fail or take effect: what Hook shows to its
 // function before the call happens.
 type Op struct {
-	Kind string // "create", "open", "openwrite", "mkdir", "rename", "link", "remove", "list", "stat", "syncdir", "lock", "holder", "read", "write", "truncate", "sync", "syncdata"
+	Kind string // "create", "open", "openwrite", "mkdir", "rename", "link", "remove", "list", "stat", "syncdir", "lock", "holder", "read", "write", "hint", "truncate", "sync", "syncdata"
 	Name string // from the root of the hooked tree; the old name of a rename or link
-	Off  int64  // of a read or write; the size of a truncate
-	Len  int    // of a read or write
+	Off  int64  // of a read, write or hint; the size of a truncate
+	Len  int    // of a read, write or hint
 }
 
 // Hook returns fsys with before called ahead of each operation, on the files
@@ -166,6 +166,9 @@ func (f hookedFile) SyncData() error {
 }
 
 func (f hookedFile) Hint(h Hint, off, n int64) error {
+	if err := f.before(Op{Kind: "hint", Name: f.name, Off: off, Len: int(n)}); err != nil {
+		return err
+	}
 	if inner, ok := f.File.(Hinter); ok {
 		return inner.Hint(h, off, n)
 	}

@@ -3,6 +3,7 @@ package seglog
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"syscall"
 	"time"
 
@@ -101,7 +102,7 @@ func (s *Store) writeFrame(r *records) error {
 	n := len(r.b)
 	whole := r.b[block-rest : block-rest+int(blocks(int64(rest+n-block)))]
 	clear(whole[n-(block-rest):])
-	if n, err := t.seg.f.WriteAt(whole, t.end-int64(rest)); err != nil {
+	if n, err := writeOut(t.seg.f, whole, t.end-int64(rest)); err != nil {
 		s.partial = n > 0
 		return s.undo(err)
 	}
@@ -112,6 +113,31 @@ func (s *Store) writeFrame(r *records) error {
 	}
 	t.last, t.end, t.seq, t.sum = t.end, end, t.seq+1, h.head
 	return nil
+}
+
+// outPiece is how much of a large frame is handed to the device while the rest
+// is still being copied to the kernel. Measured: a tenth of the time of 1 MiB;
+// smaller frames gain nothing.
+const outPiece = 256 << 10
+
+// writeOut writes b at off, so that the device begins early with much of it.
+func writeOut(f vfs.File, b []byte, off int64) (n int, err error) {
+	hints, ok := f.(vfs.Hinter)
+	for ok && len(b) >= 2*outPiece {
+		m, err := f.WriteAt(b[:outPiece], off)
+		if n += m; err != nil {
+			return n, err
+		}
+		switch err := hints.Hint(vfs.HintWriteOut, off, outPiece); {
+		case errors.Is(err, errors.ErrUnsupported), errors.Is(err, fs.ErrPermission):
+			ok = false
+		case err != nil:
+			return n, &syncError{fmt.Errorf("write out: %w", err)}
+		}
+		b, off = b[outPiece:], off+outPiece
+	}
+	m, err := f.WriteAt(b, off)
+	return n + m, err
 }
 
 // undo takes back a write that found the disk full: part of the frame may be

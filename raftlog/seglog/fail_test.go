@@ -1,6 +1,7 @@
 package seglog_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -401,4 +402,98 @@ func TestFullDiskFailsWhatFollows(t *testing.T) {
 	if err := l.Append(raftlog.Entry{Index: 1, Term: 1}); err != nil {
 		t.Errorf("append with room again = %v", err)
 	}
+}
+
+// A large frame goes to the disk in pieces. Any of them may find no room, which
+// changes nothing; but a piece that could not be written out may be lost, which
+// no later sync would tell.
+func TestLargeFrameInPieces(t *testing.T) {
+	for _, c := range []struct {
+		kind      string
+		err, want error
+		least     int // calls of that kind
+	}{
+		{"write", syscall.ENOSPC, fault.ErrFull, 4},
+		{"write", syscall.EIO, fault.ErrPoisoned, 4},
+		{"hint", syscall.EIO, fault.ErrPoisoned, 2},
+		{"hint", syscall.ENOSPC, fault.ErrPoisoned, 2},
+	} {
+		calls := 0
+		for largeFrame(t, c.kind, calls+1, c.err, c.want) {
+			calls++
+		}
+		if calls < c.least {
+			t.Errorf("%d calls of %s failed, want at least %d", calls, c.kind, c.least)
+		}
+	}
+}
+
+// largeFrame appends a large entry while the n-th call of that kind fails, and
+// reports whether there was such a call.
+func largeFrame(t *testing.T, kind string, n int, failure, want error) bool {
+	large := bytes.Repeat([]byte("0123456789abcde\n"), 60<<10)
+	big := raftlog.Entry{Index: 2, Term: 1, Data: large}
+	d := simdisk.New(nil)
+	calls, armed := 0, false
+	hooked := vfs.Hook(d.FS(), func(op vfs.Op) error {
+		if !armed || op.Kind != kind {
+			return nil
+		}
+		if calls++; calls == n {
+			return failure
+		}
+		return nil
+	})
+	use := func(fsys vfs.FS, do func(l *raftlog.Log)) {
+		s, err := seglog.Open("log", &seglog.Options{FS: fsys, Background: inline, SegmentSize: 4 << 20})
+		if err != nil {
+			t.Fatal(err)
+		}
+		l, err := s.Log(raftlog.Group{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		do(l)
+		_ = l.Close()
+		_ = s.Close() // poisoned, perhaps
+	}
+	acked := uint64(1)
+	use(hooked, func(l *raftlog.Log) {
+		if err := l.Append(raftlog.Entry{Index: 1, Term: 1, Data: []byte("small")}); err != nil {
+			t.Fatal(err)
+		}
+		armed = true
+		err := l.Append(big)
+		if calls < n {
+			if err != nil {
+				t.Errorf("Append = %v, though nothing failed", err)
+			}
+			acked = 2
+			return
+		}
+		if !errors.Is(err, want) {
+			t.Errorf("%s %d fails with %v: Append = %v, want %v", kind, n, failure, err, want)
+		}
+		if last, err := l.LastIndex(); err != nil || last != 1 {
+			t.Errorf("%s %d fails with %v: LastIndex = %d, %v, want 1", kind, n, failure, last, err)
+		}
+		if want == fault.ErrFull {
+			if err := l.Append(big); err != nil {
+				t.Errorf("Append with room again = %v", err)
+			}
+			acked = 2
+		}
+	})
+	use(d.FS(), func(l *raftlog.Log) {
+		last, err := l.LastIndex()
+		if err != nil || last < acked {
+			t.Errorf("opened again: LastIndex = %d, %v, want %d", last, err, acked)
+		}
+		if last == 2 {
+			if e, err := l.Entry(2); err != nil || !bytes.Equal(e.Data, large) {
+				t.Errorf("Entry(2) = %d bytes, %v", len(e.Data), err)
+			}
+		}
+	})
+	return calls >= n
 }

@@ -140,12 +140,15 @@ func (f *file) late() bool {
 func (f *file) Sync() error     { return f.sync("sync") }
 func (f *file) SyncData() error { return f.sync("syncdata") }
 
-// Hint knows of reserving only, and only whether there is room: [vfs.Hinter].
+// Hint knows of reserving, and only whether there is room, and begins no write
+// before its time: [vfs.Hinter].
 func (f *file) Hint(h vfs.Hint, off, n int64) error {
 	if err := f.check("hint", h == vfs.HintReserve, off); err != nil {
 		return err
 	}
 	switch {
+	case h == vfs.HintWriteOut:
+		return nil
 	case h != vfs.HintReserve:
 		return pathError("hint", f.name, errors.ErrUnsupported)
 	case n < 0 || n > maxFile:
