@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/trimarandb/trimaran/fault"
+	"github.com/trimarandb/trimaran/raftlog"
 )
 
 // lazyBytes is how much SyncInterval and SyncNever keep in memory before they
@@ -16,37 +17,44 @@ const lazyBytes = 256 << 10
 // lazy reports that entries are acknowledged before they are written.
 func (s *Store) lazy() bool { return s.o.Sync == SyncInterval || s.o.Sync == SyncNever }
 
-// buffered takes r into the buffer of what is acknowledged and not written, and
-// reports whether it could: not while somebody commits, nor what needs a sync or
-// no longer fits the active segment. Store.order is held.
-func (s *Store) buffered(r *request) bool {
-	if !s.lazy() || s.leading || r.sync || r.done != nil || s.marked || len(r.ops) == 0 {
-		return false
+// buffer takes one group's batch, which was validated, into what is
+// acknowledged and not written, and reports whether it did or refused to: not
+// while somebody commits, nor what needs a sync or no longer fits the active
+// segment. Such a batch takes the long way, as does everything once the log
+// fails or closes.
+func (s *Store) buffer(gb *raftlog.GroupBatch) (done bool, err error) {
+	s.order.Lock()
+	defer s.order.Unlock()
+	b := &gb.Batch
+	if s.leading || s.marked || s.shut || s.broken != nil || s.failing != nil || len(b.Stable) > 0 {
+		return false, nil
 	}
-	n := r.room()
+	r := &s.short
+	r.ops = append(r.ops[:0], op{name: gb.Group, batch: *b})
+	defer clear(r.ops)
+	o := &r.ops[0]
 	t := s.tail
-	base := t.end + frameSize
+	n, base := opRoom(o), t.end+frameSize
 	end := base + s.unwritten.size() + n + s.reserve()
 	if s.unwritten.size()+n > lazyBytes || end > t.limit || end > t.seg.written {
-		return false
+		return false, nil
+	}
+	if err := s.admit(r); err != nil {
+		return true, err
 	}
 	s.unwrittenSeg, s.unwrittenAt = t.seg, base
 	s.unwritten.grow(n)
 	from := len(s.unwritten.runs)
-	for i := range r.ops {
-		if o := &r.ops[i]; o.remove || !o.batch.IsZero() {
-			s.unwritten.add(o)
-		}
+	if !b.IsZero() {
+		s.unwritten.add(o)
 	}
 	s.unwritten.placeFrom(from, t.seg.seed, base)
 	s.mu.Lock()
-	for i := range r.ops {
-		s.apply(&r.ops[i], t.seg, base, &s.unwritten)
-	}
-	s.stats.unsynced += uint64(r.entries())
+	s.apply(o, t.seg, base, &s.unwritten)
+	s.stats.unsynced += uint64(len(b.Entries))
 	s.mu.Unlock()
 	s.letGo(r, false)
-	return true
+	return true, nil
 }
 
 // flush writes the buffer, as one frame.

@@ -46,9 +46,11 @@ type Store struct {
 	queue        []*batch // submitted, and not taken by the leader
 	spent        []*batch // for later
 	leading      bool
-	broken       error // why writes fail: the first failed write or sync
-	failing      error // a write failed; set until all who were queued behind it know
-	marked       bool  // the mark of the last close is there
+	broken       error   // why writes fail: the first failed write or sync
+	failing      error   // a write failed; set until all who were queued behind it know
+	marked       bool    // the mark of the last close is there
+	shut         bool    // Close was called
+	short        request // memory for a batch that takes the short way
 	unwritten    records
 	unwrittenSeg *segment // where its payload will be, nil while there is none
 	unwrittenAt  int64
@@ -238,6 +240,9 @@ func (s *Store) Close() error {
 }
 
 func (s *Store) close() error {
+	s.order.Lock()
+	s.shut = true // the short way does not pass the gate
+	s.order.Unlock()
 	s.gate.Close()
 	s.stop()
 	s.background.Wait()

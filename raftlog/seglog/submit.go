@@ -10,16 +10,22 @@ import (
 
 // Submit implements raftlog.Driver.
 func (s *Store) Submit(batches []raftlog.GroupBatch, done func(error)) error {
+	for i := range batches {
+		if err := batches[i].Batch.Validate(raftlog.MaxBatchBytes); err != nil {
+			return fmt.Errorf("write to group %v: %w", batches[i].Group, err)
+		}
+	}
+	if s.lazy() && done == nil && len(batches) == 1 {
+		if done, err := s.buffer(&batches[0]); done {
+			return err
+		}
+	}
 	if err := s.enter("write"); err != nil {
 		return err
 	}
 	r := s.newRequest()
 	r.done = done
 	for i := range batches {
-		if err := batches[i].Batch.Validate(raftlog.MaxBatchBytes); err != nil {
-			s.gate.Leave()
-			return fmt.Errorf("write to group %v: %w", batches[i].Group, err)
-		}
 		r.ops = append(r.ops, op{name: batches[i].Group, batch: batches[i].Batch})
 		r.sync = r.sync || len(batches[i].Batch.Stable) > 0
 	}
@@ -58,7 +64,6 @@ func (s *Store) run(r *request) error {
 	}
 	b := p.b
 	switch {
-	case b == nil: // already done
 	case p.lead:
 		s.lead(b)
 	case p.first:
@@ -69,10 +74,8 @@ func (s *Store) run(r *request) error {
 	default:
 		<-p.done
 	}
-	if b != nil {
-		err = b.result(r)
-		s.spend(b)
-	}
+	err = b.result(r)
+	s.spend(b)
 	s.forget(r)
 	s.maintain()
 	return err
@@ -87,7 +90,7 @@ func (s *Store) takeTurn(b *batch) {
 
 // seat is the place that a request got in the order of writes.
 type seat struct {
-	b     *batch // nil: the request is done
+	b     *batch
 	lead  bool   // the caller must lead
 	first bool   // the caller waits for its turn, else for done
 	done  chan struct{}
@@ -106,9 +109,6 @@ func (s *Store) enqueue(r *request) (p seat, err error) {
 	}
 	if err := s.admit(r); err != nil {
 		return p, err
-	}
-	if s.buffered(r) {
-		return p, nil
 	}
 	n := len(s.queue)
 	if n == 0 || !s.fits(s.queue[n-1], r) {
