@@ -477,7 +477,7 @@ func largeFrame(t *testing.T, kind string, n int, failure, want error) bool {
 		if last, err := l.LastIndex(); err != nil || last != 1 {
 			t.Errorf("%s %d fails with %v: LastIndex = %d, %v, want 1", kind, n, failure, last, err)
 		}
-		if want == fault.ErrFull {
+		if errors.Is(want, fault.ErrFull) {
 			if err := l.Append(big); err != nil {
 				t.Errorf("Append with room again = %v", err)
 			}

@@ -91,8 +91,8 @@ func (s *Store) takeTurn(b *batch) {
 // seat is the place that a request got in the order of writes.
 type seat struct {
 	b     *batch
-	lead  bool   // the caller must lead
-	first bool   // the caller waits for its turn, else for done
+	lead  bool // the caller must lead
+	first bool // the caller waits for its turn, else for done
 	done  chan struct{}
 }
 
