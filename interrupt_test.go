@@ -11,6 +11,7 @@ import (
 
 	"github.com/trimarandb/trimaran"
 	"github.com/trimarandb/trimaran/fault"
+	"github.com/trimarandb/trimaran/internal/race"
 	"github.com/trimarandb/trimaran/kv/pebblekv"
 	"github.com/trimarandb/trimaran/raftlog"
 	"github.com/trimarandb/trimaran/snapshot"
@@ -199,7 +200,7 @@ func cutEverywhere(t *testing.T, tc interruption, sent []byte, once bool) (finis
 	before := n.state()
 	n.check(n.Close())
 	var after string
-	for cut, last := -1, 1<<30; cut <= last; cut++ {
+	for cut, last := -1, 1<<30; cut <= last; cut += race.Either(1, 4) {
 		board := &switchboard{left: -1, once: once}
 		disk := vfs.NewMem()
 		copyTree(t, disk, prepared, ".")

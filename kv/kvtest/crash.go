@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"testing"
 
+	"github.com/trimarandb/trimaran/internal/race"
 	"github.com/trimarandb/trimaran/kv"
 	"github.com/trimarandb/trimaran/vfs"
 	"github.com/trimarandb/trimaran/vfs/crashtest"
@@ -39,7 +40,7 @@ func Crash(t testing.TB, open OpenOn, o *crashtest.Options) {
 	if o != nil {
 		c = *o
 	}
-	c.Stride = cmp.Or(c.Stride, crashStride)
+	c.Stride = cmp.Or(c.Stride, race.Either(16, 96)) // to open an engine takes a millisecond
 	c.Faults = cmp.Or(c.Faults, crashFaults)
 	crashtest.Test(t, &c, CrashWorkloads(open)...)
 }

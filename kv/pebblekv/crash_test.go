@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/trimarandb/trimaran/fault"
+	"github.com/trimarandb/trimaran/internal/race"
 	"github.com/trimarandb/trimaran/kv"
 	"github.com/trimarandb/trimaran/kv/kvtest"
 	"github.com/trimarandb/trimaran/kv/pebblekv"
@@ -36,7 +37,7 @@ func TestCrashFullDisk(t *testing.T) {
 	for _, capacity := range []int64{80 << 10, 160 << 10} {
 		o := *crash
 		o.Disk.Capacity = capacity
-		o.Stride = cmp.Or(o.Stride, 32)
+		o.Stride = cmp.Or(o.Stride, race.Either(32, 288))
 		kvtest.Crash(t, openTiny, &o)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/trimarandb/trimaran/fault"
+	"github.com/trimarandb/trimaran/internal/race"
 	"github.com/trimarandb/trimaran/kv"
 	"github.com/trimarandb/trimaran/kv/pebblekv"
 	"github.com/trimarandb/trimaran/vfs"
@@ -121,7 +122,7 @@ func TestEveryFailure(t *testing.T) {
 	total := count.n.Load()
 	t.Logf("%d changes", total)
 	stride := int64(1)
-	if testing.Short() {
+	if testing.Short() || race.Enabled {
 		stride = 7
 	}
 	for _, many := range []int64{1, forever} {

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/trimarandb/trimaran/fault"
+	"github.com/trimarandb/trimaran/internal/race"
 	"github.com/trimarandb/trimaran/kv"
 	"github.com/trimarandb/trimaran/kv/pebblekv"
 	"github.com/trimarandb/trimaran/vfs"
@@ -211,7 +212,7 @@ func TestLargeValue(t *testing.T) {
 	}
 	db, err := pebblekv.Open(t.TempDir(), options(nil))
 	ok(t, err)
-	value := bytes.Repeat([]byte("large value "), 64<<20/12)
+	value := bytes.Repeat([]byte("large value "), race.Either(64<<20, 8<<20)/12)
 	tx, err := db.Begin(t.Context(), true)
 	ok(t, err)
 	ok(t, errors.Join(tx.Put([]byte("large"), value), tx.Commit(), db.Sync()))

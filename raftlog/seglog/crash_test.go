@@ -6,6 +6,7 @@ import (
 	"os"
 	"testing"
 
+	"github.com/trimarandb/trimaran/internal/race"
 	"github.com/trimarandb/trimaran/raftlog"
 	"github.com/trimarandb/trimaran/raftlog/logtest"
 	"github.com/trimarandb/trimaran/raftlog/seglog"
@@ -28,7 +29,7 @@ func onDisk(o seglog.Options) logtest.OpenOn {
 func TestCrashRepeats(t *testing.T) {
 	var images [2]uint64
 	for i := range images {
-		o := crashtest.Options{Only: "async|mixed", Stride: 8, Seed: 7}
+		o := crashtest.Options{Only: "async|mixed", Stride: race.Either(8, 64), Seed: 7}
 		r, err := crashtest.Run(t.Context(), &o, logtest.CrashWorkloads(onDisk(seglog.Options{SegmentSize: 4000}), nil)...)
 		if err != nil {
 			t.Fatal(err)

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/trimarandb/trimaran/fault"
+	"github.com/trimarandb/trimaran/internal/race"
 	"github.com/trimarandb/trimaran/raftlog"
 	"github.com/trimarandb/trimaran/raftlog/seglog"
 	"github.com/trimarandb/trimaran/vfs"
@@ -157,9 +158,10 @@ func typed(t *testing.T, err error) error {
 func TestEveryFlippedBitOfAClosedLog(t *testing.T) {
 	im, n := threeSegments(t)
 	harmless, refused := 0, 0
+	step := race.Either(1, 9)
 	for name, b := range im {
 		used := len(bytes.TrimRight(b, "\x00"))
-		for bit := range len(b) * 8 {
+		for bit := 0; bit < len(b)*8; bit += step {
 			if bit > used*8 && bit%64 != 0 {
 				continue // blocks that nobody has written to: a sample
 			}
@@ -176,7 +178,7 @@ func TestEveryFlippedBitOfAClosedLog(t *testing.T) {
 		}
 	}
 	t.Logf("%d flips refused, %d harmless, 0 wrong, 0 missing", refused, harmless)
-	if refused < 12*len(payload(3))*8 {
+	if refused < 12*len(payload(3))*8/step {
 		t.Errorf("%d flips refused, fewer than the payloads have bits", refused)
 	}
 }

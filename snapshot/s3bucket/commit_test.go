@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/trimarandb/trimaran/fault"
+	"github.com/trimarandb/trimaran/internal/race"
 )
 
 // A wrong tag for a part is found out by the server when it puts the parts
@@ -125,6 +126,9 @@ func TestCommitFailsInsideAnswer(t *testing.T) {
 }
 
 func TestTooManyParts(t *testing.T) {
+	if race.Enabled {
+		t.Skip("one goroutine sends ten thousand requests")
+	}
 	f := newFake(t)
 	o := f.options()
 	o.PartSize = 1

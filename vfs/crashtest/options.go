@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"time"
 
+	"github.com/trimarandb/trimaran/internal/race"
 	"github.com/trimarandb/trimaran/vfs"
 	"github.com/trimarandb/trimaran/vfs/simdisk"
 )
@@ -69,7 +70,7 @@ func (o *Options) withDefaults() Options {
 		out.Seed = 1
 	}
 	if out.Stride <= 0 {
-		out.Stride = defaultStride
+		out.Stride = race.Either(1, 8)
 	}
 	if out.Workers <= 0 {
 		out.Workers = runtime.GOMAXPROCS(0)
