@@ -112,7 +112,9 @@ func (w *walker) bytes(off, n int64) ([]byte, error) {
 		return nil, &bad{off, frame.ErrShort}
 	}
 	if off < w.start || off+n > w.start+int64(len(w.window)) {
-		const ahead = 1 << 20
+		// Little at first: many a walker wants one frame.
+		const most = 1 << 20
+		ahead := min(max(8*int64(cap(w.window)), block), most)
 		size := min(max(n, ahead), w.limit-off)
 		if int64(cap(w.window)) < size {
 			w.window = make([]byte, size)
