@@ -66,6 +66,10 @@ func (t table[L, D]) open(ctx context.Context, at place, layer *Layer, l *L) (d 
 
 // read reads the section of a layer: which backend, where, and how.
 func (t table[L, D]) read(s *Section, l *L, at *Layer) {
+	if s.asked != nil {
+		t.ask(s, l, at)
+		return
+	}
 	b := t.find(s.Choice("backend_type", "", t.names()...))
 	cfg := s.Section("config")
 	if b == nil {

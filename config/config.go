@@ -60,6 +60,7 @@ func (d *Document) Storage() *Config {
 	const key = "raft_storage"
 	c := Default()
 	s := d.root.Section(key)
+	s.need("log_storage", "snapshot_storage", "app_storage")
 	if !s.Present() {
 		d.root.Fail(key, "missing")
 		return c

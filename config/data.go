@@ -49,6 +49,7 @@ var engines = table[Data, kv.Driver]{
 
 func readPebble(s *Section, l *Data) {
 	readEngine(s, l)
+	s.ask("compaction_style", choiceSchema("level", styles[:1])) // the others are known by name, and refused
 	if style := s.Choice("compaction_style", "level", styles...); style != "level" && style != "" {
 		s.Fail("compaction_style", "pebble has no %s compaction, only level", style)
 	}

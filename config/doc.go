@@ -60,7 +60,8 @@
 //
 // memory_log has max_entries and circular_buffer, app_storage memory has
 // max_size_mb. A megabyte is 1024 * 1024 bytes. [Config.String] prints what a
-// file means with every default filled in, in the same form.
+// file means with every default filled in, in the same form; [Schema] is the
+// JSON schema of what is read.
 //
 // The default of sync_policy is batch for the log and never for the data: the
 // log brings back what the data loses in a power failure, and the data is

@@ -97,6 +97,7 @@ func checkAbsolute(s *Section, key, path string) {
 
 // required returns a text that has to be there and to pass a check, else "".
 func (s *Section) required(key, want string, check func(string) error) string {
+	s.need(key)
 	if !s.Has(key) {
 		s.Fail(key, "missing; want %s", want)
 		return ""

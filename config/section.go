@@ -20,13 +20,14 @@ type Section struct {
 	skipped   bool     // nothing in it is looked at any more
 	known     []string // keys that somebody asked for
 	settled   []string // keys of which nothing more is to be said
+	asked     *schema  // what was asked for; nil for the section of a file
 }
 
 // Present reports whether the file has this section.
 func (s *Section) Present() bool { return s.present }
 
 // Has reports whether the section has that key, and makes it a known one.
-func (s *Section) Has(key string) bool { return s.find(key) != nil }
+func (s *Section) Has(key string) bool { return s.find(key) != nil || s.asked != nil }
 
 // Section returns the section below a key, the same one each time.
 func (s *Section) Section(key string) *Section {
@@ -34,7 +35,10 @@ func (s *Section) Section(key string) *Section {
 		return sub
 	}
 	var sub *Section
-	if f := s.find(key); f != nil {
+	if f := s.find(key); s.asked != nil {
+		sub = s.doc.question(below(s.path, key))
+		s.ask(key, sub.asked)
+	} else if f != nil {
 		sub = s.doc.section(f.value, below(s.path, key), f.line, f.col)
 	} else {
 		sub = &Section{doc: s.doc, path: below(s.path, key), line: s.line, col: s.col, skipped: s.skipped}
@@ -48,6 +52,11 @@ func (s *Section) Section(key string) *Section {
 
 // Sections returns the mappings in the list below a key.
 func (s *Section) Sections(key string) []*Section {
+	if s.asked != nil {
+		item := s.doc.question(below(s.path, key))
+		s.ask(key, &schema{Type: "array", Items: item.asked})
+		return []*Section{item}
+	}
 	n := s.value(key)
 	if n == nil {
 		return nil
@@ -65,6 +74,7 @@ func (s *Section) Sections(key string) []*Section {
 
 // Text returns a text. Numbers and the like have to be in quotes to be one.
 func (s *Section) Text(key, otherwise string) string {
+	s.ask(key, textSchema(otherwise))
 	n := s.value(key)
 	switch {
 	case n == nil:
@@ -81,6 +91,7 @@ func (s *Section) Text(key, otherwise string) string {
 
 // Secret returns a text that no message repeats, whatever is wrong with it.
 func (s *Section) Secret(key string) string {
+	s.ask(key, textSchema(""))
 	n := s.value(key)
 	if n == nil {
 		return ""
@@ -94,6 +105,7 @@ func (s *Section) Secret(key string) string {
 
 // Texts returns the texts in the list below a key.
 func (s *Section) Texts(key string) []string {
+	s.ask(key, &schema{Type: "array", Items: textSchema("")})
 	n := s.value(key)
 	if n == nil {
 		return nil
@@ -117,6 +129,10 @@ func (s *Section) Texts(key string) []string {
 // Where the value is a mistake it returns the name that was probably meant, so
 // that reading can go on, or "".
 func (s *Section) Choice(key, otherwise string, names ...string) string {
+	s.ask(key, choiceSchema(otherwise, names))
+	if otherwise == "" {
+		s.need(key)
+	}
 	n := s.value(key)
 	switch {
 	case n == nil:
@@ -136,6 +152,7 @@ func (s *Section) Choice(key, otherwise string, names ...string) string {
 
 // Bool returns true or false.
 func (s *Section) Bool(key string, otherwise bool) bool {
+	s.ask(key, &schema{Type: "boolean", Default: otherwise})
 	n := s.value(key)
 	switch {
 	case n == nil:
@@ -151,6 +168,7 @@ func (s *Section) Bool(key string, otherwise bool) bool {
 
 // Int returns a whole number from lo to hi.
 func (s *Section) Int(key string, otherwise, lo, hi int64) int64 {
+	s.ask(key, intSchema(otherwise, lo, hi))
 	n := s.value(key)
 	if n == nil {
 		return otherwise

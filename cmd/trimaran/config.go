@@ -6,13 +6,14 @@ import (
 	"io"
 
 	"github.com/spf13/cobra"
+	"go.yaml.in/yaml/v4"
 
 	"github.com/trimarandb/trimaran/config"
 )
 
 func newConfig() *cobra.Command {
 	cmd := &cobra.Command{Use: "config", Short: "Look into configuration files"}
-	cmd.AddCommand(newConfigCheck())
+	cmd.AddCommand(newConfigCheck(), newConfigShow(), newConfigSchema())
 	return cmd
 }
 
@@ -86,4 +87,56 @@ func (c checked) text(w io.Writer) {
 		return
 	}
 	fmt.Fprintf(w, "%s: valid, and means\n\n%s", c.File, c.Effective)
+}
+
+func newConfigShow() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "show [FILE]",
+		Short: "Print the effective configuration: a file with every default filled in",
+		Long: `Prints what trimaran serve would run with, as a file that says the same: all of it is
+written out, and it can be read back. Without a file these are the defaults. Secrets
+are left out. What is worth knowing about a file, config check says.`,
+		Example: `  trimaran config show > node.yaml
+  trimaran config show node.yaml
+  trimaran config show node.yaml -o json`,
+		Args: cobra.MaximumNArgs(1),
+	}
+	out := outputFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		n := defaultNode()
+		if len(args) == 1 {
+			var err error
+			if n, err = loadNode(args[0]); err != nil {
+				return err
+			}
+		}
+		text := n.String()
+		var v map[string]any
+		if err := yaml.Unmarshal([]byte(text), &v); err != nil {
+			return fmt.Errorf("config show: %w", err)
+		}
+		return out.print(cmd.OutOrStdout(), v, func(w io.Writer) { fmt.Fprint(w, text) })
+	}
+	return cmd
+}
+
+func newConfigSchema() *cobra.Command {
+	return &cobra.Command{
+		Use:   "schema",
+		Short: "Print the JSON schema of configuration files",
+		Long: `Prints what a configuration file may say, for editors and other tools. It is made from
+what this build reads. Where a file fits it, config check may still find values that
+contradict each other.`,
+		Example: `  trimaran config schema > trimaran.schema.json
+  sed -i '1i # yaml-language-server: $schema=trimaran.schema.json' node.yaml`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, err := cmd.OutOrStdout().Write(fileSchema())
+			return err
+		},
+	}
+}
+
+func fileSchema() []byte {
+	return config.Schema("Configuration of a Trimaran node", func(d *config.Document) { readNode(d) })
 }

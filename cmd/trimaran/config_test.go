@@ -3,11 +3,14 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"flag"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 )
+
+var update = flag.Bool("update", false, "write the golden files anew, for review")
 
 func runCLI(args ...string) (code int, out, errout string) {
 	var o, e bytes.Buffer
@@ -49,6 +52,50 @@ func TestConfigCheck(t *testing.T) {
 	}
 	if code, _, errout := runCLI("config", "check"); code != exitUsage || !strings.Contains(errout, "--help") {
 		t.Errorf("config check without a file = %d, %q", code, errout)
+	}
+}
+
+// What config show prints reads back as the same, and says everything.
+func TestConfigShow(t *testing.T) {
+	for _, args := range [][]string{nil, {"../../examples/memory-optimized.yaml"}, {write(t, "node:\n  id: \"7\"\n  insecure: true\n  resp_address: 0.0.0.0:1\n  peers: [{id: \"7\", raft_address: \"a:1\"}, {id: b, raft_address: \"b:1\"}]\n")}} {
+		code, first, errout := runCLI(append([]string{"config", "show"}, args...)...)
+		if code != exitOK || !strings.Contains(first, "snapshot_entries: 10000") || !strings.Contains(first, "compression: zstd") {
+			t.Fatalf("config show %v = %d, %q\n%s", args, code, errout, first)
+		}
+		code, again, errout := runCLI("config", "show", write(t, first))
+		if code != exitOK || again != first {
+			t.Errorf("read back = %d, %q\n%s\nwant\n%s", code, errout, again, first)
+		}
+		code, out, _ := runCLI(append([]string{"config", "show", "-o", "json"}, args...)...)
+		var v struct {
+			Node struct {
+				ID string `json:"id"`
+			} `json:"node"`
+			Storage map[string]any `json:"raft_storage"`
+		}
+		if err := json.Unmarshal([]byte(out), &v); code != exitOK || err != nil || v.Node.ID == "" || len(v.Storage) != 4 {
+			t.Errorf("config show -o json = %d, %v\n%s", code, err, out)
+		}
+	}
+	if code, _, errout := runCLI("config", "show", write(t, "nod: {}\n")); code != exitUsage || !strings.Contains(errout, `did you mean "node"`) {
+		t.Errorf("config show of a bad file = %d, %q", code, errout)
+	}
+}
+
+// The schema in docs is what this build reads.
+func TestConfigSchema(t *testing.T) {
+	const file = "../../docs/trimaran.schema.json"
+	code, out, _ := runCLI("config", "schema")
+	if code != exitOK {
+		t.Fatalf("config schema = %d", code)
+	}
+	if *update {
+		if err := os.WriteFile(file, []byte(out), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want, err := os.ReadFile(file); err != nil || string(want) != out {
+		t.Errorf("%s is not what this build reads (%v): review the difference and run go test ./cmd/trimaran -run ConfigSchema -update", file, err)
 	}
 }
 

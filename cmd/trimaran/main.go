@@ -4,7 +4,7 @@
 //	trimaran serve          run a node; data in ./trimaran-data
 //	trimaran snapshot       list, verify, copy and remove snapshots
 //	trimaran log            show, print and verify a log
-//	trimaran config check   say whether a configuration file is right
+//	trimaran config         check a configuration file, show what it means, print the schema
 //	trimaran version        say what this is
 //	trimaran help VERB      examples of each
 package main

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"strings"
 
 	"github.com/trimarandb/trimaran/config"
 	"github.com/trimarandb/trimaran/fault"
@@ -42,6 +43,16 @@ func loadNode(file string) (*nodeConfig, error) {
 	if err != nil {
 		return nil, err
 	}
+	n := readNode(d)
+	if err := d.Finish(); err != nil {
+		return nil, err
+	}
+	n.notes = d.Notes()
+	return n, nil
+}
+
+// readNode reads both sections. What it returns is of use if d has no mistakes.
+func readNode(d *config.Document) *nodeConfig {
 	n := defaultNode()
 	s := d.Root().Section("node")
 	n.id = s.Text("id", n.id)
@@ -61,11 +72,22 @@ func loadNode(file string) (*nodeConfig, error) {
 	if d.Root().Has("raft_storage") {
 		n.storage = d.Storage()
 	}
-	if err := d.Finish(); err != nil {
-		return nil, err
+	return n
+}
+
+// String is a file that says the same with every default written out, in the
+// form that loadNode reads. Secrets are left out.
+func (n *nodeConfig) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "node:\n  id: %q\n  data: %q\n  resp_address: %q\n  raft_address: %q\n  http_address: %q\n  insecure: %v\n  snapshot_entries: %d\n",
+		n.id, n.data, n.resp, n.raft, n.http, n.insecure, n.snapshotEntries)
+	if len(n.peers) > 0 {
+		b.WriteString("  peers:\n")
 	}
-	n.notes = d.Notes()
-	return n, nil
+	for _, p := range n.peers {
+		fmt.Fprintf(&b, "    - id: %q\n      raft_address: %q\n", p.ID, p.Address)
+	}
+	return b.String() + n.storage.String()
 }
 
 // address reads host:port.
