@@ -16,13 +16,18 @@ import (
 // NewMem returns an empty file system in memory. It keeps nothing across a
 // crash and pretends nothing: syncs do no work. It refuses what the kernel
 // refuses, with the kernel's errors.
-func NewMem() FS { return &mem{names: new(sync.Mutex), root: newDir()} }
+func NewMem() FS { return newTree(newDir(), func() content { return new(memory) }) }
 
 // mem is one root in a tree of nodes; Subs have the same lock and other roots.
 type mem struct {
 	names  *sync.Mutex // over all names and locks of the tree
+	fresh  func() content
 	root   *node
 	closed atomic.Bool
+}
+
+func newTree(root *node, fresh func() content) *mem {
+	return &mem{names: new(sync.Mutex), fresh: fresh, root: root}
 }
 
 // node is a file, or a directory when entries is not nil.
@@ -32,7 +37,18 @@ type node struct {
 	locked  bool
 
 	mu   sync.RWMutex // over data
-	data []byte
+	data content
+}
+
+// content is what a file holds. One goroutine changes it, or several read it.
+type content interface {
+	ReadAt(p []byte, off int64) (int, error)
+	WriteAt(p []byte, off int64) (int, error)
+	Truncate(size int64) error
+	Size() int64
+	// Open and Close enclose the time in which it is used.
+	Open() error
+	Close() error
 }
 
 func newDir() *node { return &node{entries: map[string]*node{}} }
@@ -136,7 +152,11 @@ func (n *node) remove(name string) error {
 func (n *node) info(name string) Info {
 	n.mu.RLock()
 	defer n.mu.RUnlock()
-	return Info{Name: name, Size: int64(len(n.data)), Dir: n.isDir()}
+	info := Info{Name: name, Dir: n.isDir()}
+	if !info.Dir {
+		info.Size = n.data.Size()
+	}
+	return info
 }
 
 // locking runs fn under the lock over all names.
@@ -179,8 +199,14 @@ func (m *mem) lookup(op, name string, fn func(*node) error) error {
 }
 
 func (m *mem) Create(name string) (File, error) {
-	n := &node{}
-	if err := m.entry("create", name, func() error { return m.root.put(name, n) }); err != nil {
+	n := &node{data: m.fresh()}
+	err := m.entry("create", name, func() error {
+		if err := m.root.put(name, n); err != nil {
+			return err
+		}
+		return n.use()
+	})
+	if err != nil {
 		return nil, err
 	}
 	return &memFile{name: name, n: n, write: true}, nil
@@ -190,10 +216,13 @@ func (m *mem) open(name string, write bool) (File, error) {
 	f := &memFile{name: name, write: write}
 	err := m.entry("open", name, func() (err error) {
 		f.n, err = m.root.find(name)
-		if err == nil && f.n.isDir() {
-			err = syscall.EISDIR
+		switch {
+		case err != nil:
+			return err
+		case f.n.isDir():
+			return syscall.EISDIR
 		}
-		return err
+		return f.n.use()
 	})
 	if err != nil {
 		return nil, err
@@ -265,7 +294,7 @@ func (m *mem) SyncDir(dir string) error {
 }
 
 func (m *mem) Sub(dir string) (FS, error) {
-	sub := &mem{names: m.names}
+	sub := &mem{names: m.names, fresh: m.fresh}
 	err := m.lookup("open", dir, func(n *node) error {
 		if !n.isDir() {
 			return syscall.ENOTDIR
@@ -284,7 +313,7 @@ func (m *mem) Lock(name string) (io.Closer, error) {
 	err := m.entry("lock", name, func() error {
 		n, err := m.root.find(name)
 		if err != nil {
-			n = &node{}
+			n = &node{data: m.fresh()}
 			err = m.root.put(name, n)
 		}
 		switch {

@@ -36,14 +36,7 @@ func (f *memFile) ReadAt(p []byte, off int64) (int, error) {
 	}
 	f.n.mu.RLock()
 	defer f.n.mu.RUnlock()
-	if off >= int64(len(f.n.data)) {
-		return 0, io.EOF
-	}
-	n := copy(p, f.n.data[off:])
-	if n < len(p) {
-		return n, io.EOF
-	}
-	return n, nil
+	return f.n.data.ReadAt(p, off)
 }
 
 func (f *memFile) WriteAt(p []byte, off int64) (int, error) {
@@ -53,10 +46,7 @@ func (f *memFile) WriteAt(p []byte, off int64) (int, error) {
 	}
 	f.n.mu.Lock()
 	defer f.n.mu.Unlock()
-	if end := off + int64(len(p)); end > int64(len(f.n.data)) {
-		f.n.resize(end)
-	}
-	return copy(f.n.data[off:], p), nil
+	return f.n.data.WriteAt(p, off)
 }
 
 func (f *memFile) Truncate(size int64) error {
@@ -65,26 +55,7 @@ func (f *memFile) Truncate(size int64) error {
 	}
 	f.n.mu.Lock()
 	defer f.n.mu.Unlock()
-	f.n.resize(size)
-	return nil
-}
-
-// resize keeps what fits and zeroes what is new, also where a shorter length
-// left old bytes behind.
-func (n *node) resize(size int64) {
-	old := len(n.data)
-	if size <= int64(old) {
-		n.data = n.data[:size]
-		return
-	}
-	if size > int64(cap(n.data)) {
-		data := make([]byte, size, max(size, 2*int64(cap(n.data))))
-		copy(data, n.data)
-		n.data = data
-		return
-	}
-	n.data = n.data[:size]
-	clear(n.data[old:])
+	return f.n.data.Truncate(size)
 }
 
 func (f *memFile) Size() (int64, error) {
@@ -93,7 +64,7 @@ func (f *memFile) Size() (int64, error) {
 	}
 	f.n.mu.RLock()
 	defer f.n.mu.RUnlock()
-	return int64(len(f.n.data)), nil
+	return f.n.data.Size(), nil
 }
 
 func (f *memFile) Sync() error     { return f.check("sync", false, 0) }
@@ -102,6 +73,59 @@ func (f *memFile) SyncData() error { return f.check("sync", false, 0) }
 func (f *memFile) Close() error {
 	if f.closed.Swap(true) {
 		return fail("close", f.name, fs.ErrClosed)
+	}
+	f.n.mu.Lock()
+	defer f.n.mu.Unlock()
+	return f.n.data.Close()
+}
+
+func (n *node) use() error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.data.Open()
+}
+
+// memory is a content in memory.
+type memory []byte
+
+func (m *memory) Open() error  { return nil }
+func (m *memory) Close() error { return nil }
+func (m *memory) Size() int64  { return int64(len(*m)) }
+
+func (m *memory) ReadAt(p []byte, off int64) (int, error) {
+	if off >= m.Size() {
+		return 0, io.EOF
+	}
+	n := copy(p, (*m)[off:])
+	if n < len(p) {
+		return n, io.EOF
+	}
+	return n, nil
+}
+
+func (m *memory) WriteAt(p []byte, off int64) (int, error) {
+	if end := off + int64(len(p)); end > m.Size() {
+		if err := m.Truncate(end); err != nil {
+			return 0, err
+		}
+	}
+	return copy((*m)[off:], p), nil
+}
+
+// Truncate keeps what fits and zeroes what is new, also where a shorter length
+// left old bytes behind.
+func (m *memory) Truncate(size int64) error {
+	old := m.Size()
+	switch {
+	case size <= old:
+		*m = (*m)[:size]
+	case size > int64(cap(*m)):
+		data := make([]byte, size, max(size, 2*int64(cap(*m))))
+		copy(data, *m)
+		*m = data
+	default:
+		*m = (*m)[:size]
+		clear((*m)[old:])
 	}
 	return nil
 }

@@ -33,6 +33,45 @@ func TestSimdiskIsLikeDisk(t *testing.T) {
 	likeDisk(t, func() vfs.FS { return simdisk.New(nil).FS() })
 }
 
+// An overlay of a tree in which much has happened behaves as that tree would,
+// and the tree stays what it was.
+func TestOverlayIsLikeDisk(t *testing.T) {
+	likeDisk(t, func() vfs.FS { return openOverlay(t, openDisk(t)) })
+	first := *seed
+	if first == 0 {
+		first = uint64(time.Now().UnixNano())
+	}
+	for s := first; s < first+10; s++ {
+		rnd := rand.New(rand.NewPCG(s, 1))
+		base := &walker{rnd: rnd, fsys: openDisk(t)}
+		twin := &walker{rnd: rand.New(rand.NewPCG(s, 1)), fsys: openDisk(t)}
+		for range 200 {
+			base.step()
+			twin.step()
+		}
+		for _, f := range append(base.open, twin.open...) {
+			ok(t, f.Close())
+		}
+		before := base.tree(".")
+		over := &walker{rnd: rand.New(rand.NewPCG(s, 2)), fsys: openOverlay(t, base.fsys)}
+		twin.rnd, twin.open = rand.New(rand.NewPCG(s, 2)), nil
+		for i := range 400 {
+			if got, want := over.step(), twin.step(); got != want {
+				t.Fatalf("step %d: got: %s, disk: %s; replay with -seed %d", i, got, want, s)
+			}
+		}
+		if got, want := over.tree("."), twin.tree("."); got != want {
+			t.Fatalf("trees differ: got:\n%s\ndisk:\n%s\nreplay with -seed %d", got, want, s)
+		}
+		if after := base.tree("."); after != before {
+			t.Fatalf("the base is now:\n%s\nand was:\n%s\nreplay with -seed %d", after, before, s)
+		}
+		for _, f := range append(over.open, twin.open...) {
+			ok(t, f.Close())
+		}
+	}
+}
+
 func likeDisk(t *testing.T, open func() vfs.FS) {
 	t.Helper()
 	const runs, steps = 20, 400

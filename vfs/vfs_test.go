@@ -17,6 +17,9 @@ var systems = []struct {
 	{"disk", openDisk},
 	{"mem", func(*testing.T) vfs.FS { return vfs.NewMem() }},
 	{"hook", func(t *testing.T) vfs.FS { return vfs.Hook(openDisk(t), nothing) }},
+	{"overlay", func(t *testing.T) vfs.FS { return openOverlay(t, openDisk(t)) }},
+	{"overlay sub", func(t *testing.T) vfs.FS { return openSub(t, openOverlay(t, openDisk(t))) }},
+	{"overlay of sub", func(t *testing.T) vfs.FS { return openOverlay(t, openSub(t, openDisk(t))) }},
 	{"simdisk", func(*testing.T) vfs.FS { return simdisk.New(nil).FS() }},
 	{"simdisk sub", func(t *testing.T) vfs.FS { return openSub(t, simdisk.New(nil).FS()) }},
 	{"disk sub", func(t *testing.T) vfs.FS { return openSub(t, openDisk(t)) }},
@@ -34,6 +37,13 @@ func openDisk(t *testing.T) vfs.FS {
 	}
 	ok(t, err)
 	t.Cleanup(func() { ok(t, fsys.Close()) })
+	return fsys
+}
+
+func openOverlay(t *testing.T, base vfs.FS) vfs.FS {
+	t.Helper()
+	fsys, err := vfs.Overlay(base, openDisk(t))
+	ok(t, err)
 	return fsys
 }
 
