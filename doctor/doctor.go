@@ -184,7 +184,11 @@ func (f *findings) broken() string {
 }
 
 func (f *findings) outcome() string {
-	return fmt.Sprintf("it opened: applied up to %v, rows: %d, log up to %d", f.data.mark, f.data.rows, f.log.bounds.Last)
+	s := fmt.Sprintf("it opened, with %d rows, applied up to %d", f.data.rows, f.data.mark.Index)
+	if last := f.log.bounds.Last; last > f.data.mark.Index {
+		s += fmt.Sprintf("; the log has entries %d to %d, which the node applies as far as they are committed", f.data.mark.Index+1, last)
+	}
+	return s
 }
 
 // rehearseOpen opens the node as it is. refused is why that failed.
@@ -222,7 +226,7 @@ func (e *examination) overlay() (vfs.FS, error) {
 	if err != nil {
 		return nil, err
 	}
-	return vfs.Overlay(e.o.FS, scratch)
+	return vfs.Overlay(e.o.FS, scratch, e.o.Log, e.o.Snapshots, e.o.Data)
 }
 
 // clean removes what the overlays wrote.

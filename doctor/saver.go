@@ -42,7 +42,7 @@ func (s *saving) names() []string {
 
 // touch keeps a file if it is there, and not ours.
 func (v saver) touch(name string) error {
-	info, err := v.FS.Stat(name)
+	info, err := v.Stat(name)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && info.Dir {
 		return nil
 	}

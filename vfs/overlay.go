@@ -3,25 +3,56 @@ package vfs
 import (
 	"errors"
 	"io"
+	"io/fs"
 	"path"
 	"strconv"
 	"sync/atomic"
 )
 
-// Overlay returns a tree that begins as base and can be changed as one likes:
-// base stays as it is, and what is written is in files of scratch, which
+// Overlay returns a tree that begins as base, or as the given directories of it,
+// and can be changed as one likes: base stays as it is, and what is written is in files of scratch, which
 // whoever made that removes. So a store can be opened, and repaired, to see
 // what would come of it. Names are those that base has now; its files must not
 // change while the overlay is used. A file that is written to is copied to
 // scratch first, as a whole. Syncs do no work, and locks are the overlay's own.
-func Overlay(base, scratch FS) (FS, error) {
+func Overlay(base, scratch FS, dirs ...string) (FS, error) {
 	var n atomic.Int64
 	fresh := func() content { return &copied{scratch: scratch, n: &n} }
-	root, err := shadow(base, ".", fresh)
-	if err != nil {
-		return nil, err
+	if len(dirs) == 0 {
+		dirs = []string{"."}
 	}
-	return overlay{newTree(root, fresh), scratch}, nil
+	o := overlay{newTree(newDir(), fresh), scratch}
+	for _, dir := range dirs {
+		if err := o.shadow(base, dir); err != nil {
+			return nil, err
+		}
+	}
+	return o, nil
+}
+
+// shadow adds a directory of base, and what is above it, as far as it is there.
+func (o overlay) shadow(base FS, dir string) error {
+	for at := range len(dir) {
+		if up := dir[:at]; dir[at] == '/' {
+			if info, err := base.Stat(up); errors.Is(err, fs.ErrNotExist) || err == nil && !info.Dir {
+				return nil
+			}
+			if err := o.Mkdir(up); err != nil && !errors.Is(err, fs.ErrExist) {
+				return err
+			}
+		}
+	}
+	n, err := shadow(base, dir, o.fresh)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	case dir == ".":
+		o.root = n
+		return nil
+	}
+	return o.root.put(dir, n)
 }
 
 // shadow makes a node of each name below dir.

@@ -72,6 +72,20 @@ func TestOverlayIsLikeDisk(t *testing.T) {
 	}
 }
 
+// Of some directories an overlay has all, and of the others nothing.
+func TestOverlayOfDirectories(t *testing.T) {
+	base := openDisk(t)
+	for _, dir := range []string{"a/b/c", "a/x", "d"} {
+		ok(t, vfs.MkdirAll(base, dir))
+		ok(t, vfs.WriteFile(base, dir+"/file", []byte(dir)))
+	}
+	over, err := vfs.Overlay(base, openDisk(t), "a/b", "d", "none/at/all", "a/none")
+	ok(t, err)
+	want := "ok\na/: ok\na/b/: ok\na/b/c/: ok\na/b/c/file: 612f622f63 ok\nd/: ok\nd/file: 64 ok"
+	same(t, "tree", (&walker{fsys: over}).tree("."), want)
+	ok(t, over.Mkdir("a/none"))
+}
+
 func likeDisk(t *testing.T, open func() vfs.FS) {
 	t.Helper()
 	const runs, steps = 20, 400

@@ -128,7 +128,7 @@ func TestVersion(t *testing.T) {
 
 // Every verb explains itself with examples.
 func TestHelp(t *testing.T) {
-	for _, verb := range [][]string{{"serve"}, {"config", "check"}, {"version"}, {"log", "stats"}, {"log", "dump"}, {"log", "verify"}} {
+	for _, verb := range [][]string{{"serve"}, {"config", "check"}, {"version"}, {"log", "stats"}, {"log", "dump"}, {"log", "verify"}, {"doctor"}, {"config", "show"}} {
 		code, out, _ := runCLI(append(verb, "--help")...)
 		if code != exitOK || !strings.Contains(out, "Examples:") || !strings.Contains(out, "--output") {
 			t.Errorf("%v --help = %d\n%s", verb, code, out)

@@ -2,6 +2,7 @@
 // key-value node that any Redis client can talk to, and an operator's tools.
 //
 //	trimaran serve          run a node; data in ./trimaran-data
+//	trimaran doctor         examine a node that does not start, and repair it
 //	trimaran snapshot       list, verify, copy and remove snapshots
 //	trimaran log            show, print and verify a log
 //	trimaran config         check a configuration file, show what it means, print the schema
@@ -90,7 +91,7 @@ func newRoot() *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w\nTry: %s --help", err, cmd.CommandPath())}
 	})
-	root.AddCommand(newServe(), newSnapshot(), newLog(), newConfig(), newVersion(), exitCodes())
+	root.AddCommand(newServe(), newDoctor(), newSnapshot(), newLog(), newConfig(), newVersion(), exitCodes())
 	return root
 }
 

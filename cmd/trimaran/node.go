@@ -17,6 +17,7 @@ type nodeConfig struct {
 	data             string
 	resp, raft, http string
 	insecure         bool
+	adopt            bool // of the command line alone
 	snapshotEntries  uint64
 	peers            []server.Peer // the voters of a new cluster; none: this node alone
 	storage          *config.Config

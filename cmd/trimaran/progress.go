@@ -39,7 +39,7 @@ func (p *progress) report(done, total int64) {
 }
 
 func (p *progress) end() {
-	if p.bar != nil {
+	if p != nil && p.bar != nil {
 		_ = p.bar.Clear()
 	}
 }

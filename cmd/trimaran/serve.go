@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/trimarandb/trimaran"
+	"github.com/trimarandb/trimaran/fault"
 	"github.com/trimarandb/trimaran/server"
 	"github.com/trimarandb/trimaran/server/resp"
 )
@@ -39,6 +40,7 @@ committed and applied; reads are linearizable. SIGINT and SIGTERM stop it cleanl
 	f.StringVar(&n.resp, "resp", n.resp, "address for Redis clients")
 	f.StringVar(&n.raft, "raft", n.raft, "address for other nodes")
 	f.StringVar(&n.http, "http", n.http, "address for operators")
+	f.BoolVar(&n.adopt, "adopt", false, "accept parts of another node, or older ones, and make them this node's, once: answer for the votes yourself")
 	f.BoolVar(&n.insecure, "insecure", false, "allow addresses that other machines can reach, without encryption or authentication")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if err := n.merge(cmd, *file); err != nil {
@@ -69,6 +71,7 @@ func (n *nodeConfig) merge(cmd *cobra.Command, file string) error {
 		}
 	}
 	n.insecure = n.insecure || flags.insecure
+	n.adopt = flags.adopt
 	return n.check()
 }
 
@@ -80,9 +83,12 @@ func serve(ctx context.Context, n *nodeConfig, out *output, stdout, stderr io.Wr
 		return err
 	}
 	defer listener.Close() // Serve closes it; this is for failures before
-	n.storage.Options.Storage = trimaran.Options{Owner: trimaran.OwnerLibrary, SkipsNonCommands: true}
+	n.storage.Options.Storage = trimaran.Options{Owner: trimaran.OwnerLibrary, SkipsNonCommands: true, Adopt: n.adopt}
 	n.storage.Options.Logger = logger
 	storage, err := n.storage.Open(ctx, n.data)
+	if errors.Is(err, fault.ErrCorrupt) {
+		return fmt.Errorf("%w\nThe node was not started. What is broken, and what can be done: trimaran doctor %s", err, n.data)
+	}
 	if err != nil {
 		return err
 	}
