@@ -24,7 +24,7 @@ func (c *recent) add(seg *segment, off int64, b []byte) {
 	if c.buf == nil {
 		c.buf = make([]byte, size)
 	}
-	if int64(len(b)) > size/2 { // not worth copying
+	if int64(len(b)) > size/8 { // not worth the time: the kernel has it too
 		c.seg = nil
 		return
 	}

@@ -68,7 +68,8 @@ type Options struct {
 	BufferSize int
 	// TailCache is how many bytes of what was written last stay in memory, and
 	// IndexCache how many of the indexes of sealed segments; all groups share
-	// them. Negative is none, or as few as possible. Default 256 KiB and 4 MiB.
+	// them. A commit of more than an eighth of TailCache is not kept. Negative is
+	// none, or as few as possible. Default 256 KiB and 4 MiB.
 	TailCache  int
 	IndexCache int64
 	// TrustMemory skips the checksum of entries that are read from the tail

@@ -22,8 +22,10 @@ type spare struct {
 // was is the segment that a spare held last. It tells files apart.
 type was struct{ seq, salt uint64 }
 
-// maxSpares is how many freed segments are kept. What is beyond is removed.
-const maxSpares = 2
+// maxSpares is how many freed segments are kept: a snapshot frees many at once,
+// and a new file costs the device twice what is then written to it. What is
+// beyond is removed.
+const maxSpares = 4
 
 // takeSpare returns a file to begin a segment in: a spare, or else a new one of
 // that name.
