@@ -89,7 +89,7 @@ func fakeRunner(t *testing.T) *runner {
 			t.Fatal(err)
 		}
 	}
-	return newRunner(t, dir, 2*time.Second)
+	return newRunner(t, dir, 6*time.Second)
 }
 
 func TestRunner(t *testing.T) {
@@ -104,7 +104,7 @@ func TestRunner(t *testing.T) {
 		{name: "caught by a panic", old: "go fn()", new: `go func() { panic("lost " + "its way") }()`, test: "TestStart", by: "a panic", said: "panic: lost its way"},
 		{name: "survivor", old: "n / 2", new: "n - 2", test: "TestHalfOfFour", err: "survived"},
 		{name: "no build", old: "n / 2", new: "m / 2", test: "TestHalfOfFour", err: "undefined: m"},
-		{name: "no end", old: "return <-c", new: "<-c; return <-c", test: "TestWait", err: "no failure within 2s"},
+		{name: "no end", old: "return <-c", new: "<-c; return <-c", test: "TestWait", err: "no failure within 6s"},
 		{name: "no test", old: "n / 2", new: "n - 2", test: "TestHalfOfFive", err: "no such test"},
 		{name: "no sound test", old: "n / 2", new: "n - 2", test: "TestWrong", err: "TestWrong: wrong from the start"},
 		{name: "no sound search", old: "n / 2", new: "n - 2", test: "TestLate", time: "-search", err: "fails without it too"},

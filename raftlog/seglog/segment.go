@@ -14,6 +14,8 @@ import (
 // reach to end, and what follows up to written is zeros, or the remains of
 // another segment, none of which verifies.
 type segment struct {
+	// Set before anybody else can find the segment, and never again. The file
+	// stays open while there are users.
 	seq  uint64
 	salt uint64
 	seed uint32
@@ -23,7 +25,11 @@ type segment struct {
 	users   sync.WaitGroup // reads under way
 	durable atomic.Int64   // synced up to here
 
-	// Guarded by Store.mu.
+	// Guarded by Store.mu. Who alone changes a field reads it without: the leader
+	// end and written of the active segment; maintenance written, index, toIndex
+	// and sealed of one that has ended. Nobody changes ended once the segment is
+	// not the last one, nor written once it is sealed: who has seen that under
+	// the lock reads them without.
 	end       int64      // of the acknowledged frames
 	written   int64      // size of the file
 	live      int64      // entries that a group refers to
