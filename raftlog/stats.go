@@ -29,6 +29,8 @@ type Size struct {
 	Syncs      uint64        // since open
 	SyncTime   time.Duration // spent in them
 	SyncMax    time.Duration // the longest
+	SyncTimes  Histogram     // how long they took, in microseconds
+	SyncSizes  Histogram     // how many entries each made durable
 	Synced     uint64        // entries they made durable
 	Poisoned   error         // why writes fail, nil if they do not
 	SyncPolicy string        // as configured; empty for a volatile store

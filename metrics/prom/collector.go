@@ -4,6 +4,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/trimarandb/trimaran"
+	"github.com/trimarandb/trimaran/raftlog"
 )
 
 // Source is what is collected from: a *trimaran.Storage.
@@ -31,17 +32,53 @@ func flag(b bool) float64 {
 	return 0
 }
 
+// histogram is what a raftlog.Histogram counted, whose values are in units of
+// the metric's.
+type histogram struct {
+	desc   *prometheus.Desc
+	unit   float64
+	counts func(*trimaran.Metrics) *raftlog.Histogram
+	sum    func(*trimaran.Metrics) float64
+}
+
+func (h *histogram) collect(m *trimaran.Metrics) prometheus.Metric {
+	counts := h.counts(m)
+	below, buckets := uint64(0), make(map[float64]uint64, len(counts))
+	for i, n := range counts[:len(counts)-1] {
+		below += n
+		buckets[h.unit*float64(uint64(1)<<i)] = below
+	}
+	return prometheus.MustNewConstHistogram(h.desc, counts.Count(), h.sum(m), buckets)
+}
+
+// histograms are those of the log's syncs, of which one carries what several
+// callers wrote meanwhile.
+func histograms() []histogram {
+	type m = trimaran.Metrics
+	return []histogram{
+		{
+			prometheus.NewDesc("trimaran_log_sync_seconds", "How long syncs of the log took.", nil, nil), 1e-6,
+			func(m *m) *raftlog.Histogram { return &m.Log.SyncTimes }, func(m *m) float64 { return m.Log.SyncTime.Seconds() },
+		},
+		{
+			prometheus.NewDesc("trimaran_log_sync_entries", "How many entries each sync of the log made durable.", nil, nil), 1,
+			func(m *m) *raftlog.Histogram { return &m.Log.SyncSizes }, func(m *m) float64 { return float64(m.Log.Synced) },
+		},
+	}
+}
+
 // Collector is a prometheus.Collector. Collecting reads counters and walks
 // nothing; it may be done by several goroutines.
 type Collector struct {
-	s       Source
-	metrics []metric
+	s          Source
+	metrics    []metric
+	histograms []histogram
 }
 
 // New returns a collector over s. Names begin with trimaran_.
 func New(s Source) *Collector {
 	type m = trimaran.Metrics
-	return &Collector{s: s, metrics: []metric{
+	return &Collector{s: s, histograms: histograms(), metrics: []metric{
 		counter("snapshots_created", "Snapshots published.", func(m *m) float64 { return float64(m.SnapshotsCreated) }),
 		counter("snapshots_restored", "Snapshots that became the data.", func(m *m) float64 { return float64(m.SnapshotsRestored) }),
 		counter("log_compactions", "Compactions of the log by the storage itself.", func(m *m) float64 { return float64(m.LogCompactions) }),
@@ -56,10 +93,7 @@ func New(s Source) *Collector {
 		gauge("log_segments", "Files of the log.", func(m *m) float64 { return float64(m.Log.Segments) }),
 		gauge("log_live_bytes", "Bytes of entries that can be read.", func(m *m) float64 { return float64(m.Log.LiveBytes) }),
 		gauge("log_dead_bytes", "Bytes of the log's files that can not.", func(m *m) float64 { return float64(m.Log.DeadBytes) }),
-		counter("log_syncs", "Syncs of the log.", func(m *m) float64 { return float64(m.Log.Syncs) }),
-		counter("log_sync_seconds", "Time spent in syncs of the log.", func(m *m) float64 { return m.Log.SyncTime.Seconds() }),
 		gauge("log_sync_max_seconds", "The longest sync of the log.", func(m *m) float64 { return m.Log.SyncMax.Seconds() }),
-		counter("log_synced_entries", "Entries that those syncs made durable.", func(m *m) float64 { return float64(m.Log.Synced) }),
 		gauge("log_poisoned", "1 if the log refuses writes until it is reopened.", func(m *m) float64 { return flag(m.Log.Poisoned != nil) }),
 
 		gauge("data_pairs", "Pairs stored, indexes and dead rows included.", func(m *m) float64 { return float64(m.Data.Size.Pairs) }),
@@ -82,6 +116,9 @@ func (c *Collector) Describe(to chan<- *prometheus.Desc) {
 	for i := range c.metrics {
 		to <- c.metrics[i].desc
 	}
+	for i := range c.histograms {
+		to <- c.histograms[i].desc
+	}
 }
 
 // Collect implements prometheus.Collector.
@@ -89,5 +126,8 @@ func (c *Collector) Collect(to chan<- prometheus.Metric) {
 	m := c.s.Metrics()
 	for i := range c.metrics {
 		to <- prometheus.MustNewConstMetric(c.metrics[i].desc, c.metrics[i].kind, c.metrics[i].value(&m))
+	}
+	for i := range c.histograms {
+		to <- c.histograms[i].collect(&m)
 	}
 }

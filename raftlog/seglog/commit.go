@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/trimarandb/trimaran/fault"
+	"github.com/trimarandb/trimaran/raftlog"
 	"github.com/trimarandb/trimaran/vfs"
 )
 
@@ -196,8 +197,11 @@ func (s *Store) sync(seg *segment, end int64) error {
 	s.stats.syncs++
 	s.stats.syncTime += took
 	s.stats.syncMx = max(s.stats.syncMx, took)
-	s.stats.synced += min(unsynced, s.stats.unsynced)
-	s.stats.unsynced -= min(unsynced, s.stats.unsynced)
+	s.stats.times.Add(uint64((took + time.Microsecond - 1) / time.Microsecond))
+	n := min(unsynced, s.stats.unsynced)
+	s.stats.sizes.Add(n)
+	s.stats.synced += n
+	s.stats.unsynced -= n
 	return nil
 }
 
@@ -267,5 +271,6 @@ func (s *Store) explain(err error) error {
 type counters struct {
 	syncs, synced    uint64
 	syncTime, syncMx time.Duration
+	times, sizes     raftlog.Histogram
 	unsynced         uint64 // entries acknowledged since the last sync
 }

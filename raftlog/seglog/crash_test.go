@@ -1,6 +1,7 @@
 package seglog_test
 
 import (
+	"cmp"
 	"flag"
 	"math/rand/v2"
 	"os"
@@ -50,6 +51,12 @@ func TestCrashFullDisk(t *testing.T) {
 
 func TestCrash(t *testing.T) {
 	logtest.Crash(t, onDisk(seglog.Options{SegmentSize: 4000}), nil, crash)
+}
+
+func TestCrashAligned(t *testing.T) {
+	o := *crash
+	o.Stride = cmp.Or(o.Stride, race.Either(4, 32))
+	logtest.Crash(t, onDisk(seglog.Options{SegmentSize: 20_000, AlignCommits: true}), nil, &o)
 }
 
 func TestCrashUnsynced(t *testing.T) {

@@ -127,7 +127,7 @@ func (s *Store) retire(seg *segment) error {
 	if n < maxSpares && s.large(seg.written) {
 		return s.recycle(seg)
 	}
-	s.trash = append(s.trash, seg.name)
+	s.trash = append(s.trash, removal{seg.name, seg.written})
 	if err := seg.f.Close(); err != nil {
 		s.o.Logger.Warn("close dead segment", "dir", s.dir, "segment", seg.name, "error", err)
 	}
@@ -137,19 +137,29 @@ func (s *Store) retire(seg *segment) error {
 // large reports whether a file of that size is worth keeping as a spare.
 func (s *Store) large(size int64) bool { return size >= s.o.SegmentSize-s.o.SegmentSize/8 }
 
-// sweepPause is between two removals: each takes the disk's time.
-const sweepPause = 100 * time.Millisecond
+// removal is a file that is to be removed, and its size.
+type removal struct {
+	name string
+	size int64
+}
+
+// pause is how long the next removal waits: the disk takes its time to free
+// blocks.
+func (r removal) pause() time.Duration {
+	const most, of = 100 * time.Millisecond, 64 << 20
+	return time.Duration(min(r.size, of)) * most / of
+}
 
 // sweep removes files that are no longer used. A removal that a crash undoes
 // does no harm: nothing refers to the file.
 func (s *Store) sweep() error {
 	for len(s.trash) > 0 {
-		if err := vfs.RemoveAll(s.fs, s.trash[0]); err != nil {
+		if err := vfs.RemoveAll(s.fs, s.trash[0].name); err != nil {
 			return &unchangedError{fmt.Errorf("remove: %w", err)}
 		}
-		s.trash = s.trash[1:]
-		if len(s.trash) > 0 {
-			s.pause(sweepPause)
+		pause := s.trash[0].pause()
+		if s.trash = s.trash[1:]; len(s.trash) > 0 {
+			s.pause(pause)
 		}
 	}
 	return nil

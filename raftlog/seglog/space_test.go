@@ -3,12 +3,15 @@ package seglog_test
 import (
 	"bytes"
 	"errors"
+	"flag"
 	"fmt"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/trimarandb/trimaran/fault"
 	"github.com/trimarandb/trimaran/raftlog"
@@ -25,11 +28,46 @@ func bytesOf(t *testing.T, fsys vfs.FS) (n int64) {
 	return n
 }
 
+// Many small segments go at once, however long the pauses between large ones.
+func TestSmallSegmentsGoAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fsys := vfs.NewMem()
+		s, err := seglog.Open("log", &seglog.Options{FS: fsys, SegmentSize: 1000})
+		if err != nil {
+			t.Fatal(err)
+		}
+		const n = 300
+		data := bytes.Repeat([]byte("x"), 300)
+		for i := uint64(1); i <= n; i++ {
+			if err := s.Write(raftlog.GroupBatch{Batch: raftlog.Batch{Entries: []raftlog.Entry{{Index: i, Term: 1, Data: data}}}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := len(names(t, fsys)); got < n/10 {
+			t.Fatalf("%d segments, want many", got)
+		}
+		if err := s.Write(raftlog.GroupBatch{Batch: raftlog.Batch{CompactTo: n}}); err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(time.Second)
+		synctest.Wait()
+		if got := names(t, fsys); len(got) != 1 {
+			t.Errorf("%d segments after a second, want the active one", len(got))
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+var idleGroups = flag.Int("idle.groups", 2000, "groups beside the idle one in TestIdleGroupDoesNotPinTheDisk")
+
 // One group that does nothing does not pin the disk: its entries are moved out
 // of old segments, and what the log occupies stays within three times what
 // lives. All entries are there afterwards, also after a crash.
 func TestIdleGroupDoesNotPinTheDisk(t *testing.T) {
-	const groups, rounds, keep = 2000, 12, 4
+	const rounds, keep = 12, 4
+	groups := uint64(*idleGroups)
 	fsys := vfs.NewMem()
 	o := &seglog.Options{FS: fsys, SegmentSize: 512 << 10, Background: inline}
 	s, err := seglog.Open("log", o)
@@ -63,9 +101,11 @@ func TestIdleGroupDoesNotPinTheDisk(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if used, live := bytesOf(t, fsys), int64(size.LiveBytes); used > 3*live {
+	used, live := bytesOf(t, fsys), int64(size.LiveBytes)
+	if used > 3*live {
 		t.Errorf("the log occupies %d bytes for %d live ones: %+v", used, live, size)
 	}
+	t.Logf("%d groups: %d bytes for %d live ones, %.2f times", groups+1, used, live, float64(used)/float64(live))
 	for round := range 2 { // as it is, and as a crash leaves it
 		for _, g := range []raftlog.Group{idle, {Shard: 7}, {Shard: groups}} {
 			b, err := s.Bounds(g)

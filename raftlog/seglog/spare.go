@@ -79,7 +79,7 @@ func (s *Store) openSpares(n names) error {
 		if err := sp.f.Close(); err != nil {
 			return err
 		}
-		s.trash = append(s.trash, sp.name)
+		s.trash = append(s.trash, removal{sp.name, sp.size})
 	}
 	return nil
 }

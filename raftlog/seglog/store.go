@@ -68,7 +68,7 @@ type Store struct {
 	// Of maintenance.
 	work      atomic.Bool // there may be something to do
 	busy      bool        // somebody does it; guarded by mu
-	trash     []string    // files to be removed
+	trash     []removal   // files that are no longer used
 	lastSpare uint64
 
 	// The leader's; handed over with leading under order.
@@ -176,6 +176,8 @@ func (s *Store) Size(name raftlog.Group) (size raftlog.Size, err error) {
 			Syncs:      s.stats.syncs,
 			SyncTime:   s.stats.syncTime,
 			SyncMax:    s.stats.syncMx,
+			SyncTimes:  s.stats.times,
+			SyncSizes:  s.stats.sizes,
 			Synced:     s.stats.synced,
 			Poisoned:   broken,
 			SyncPolicy: s.o.Sync.String(),
