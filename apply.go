@@ -24,6 +24,10 @@ import (
 //
 // The data is durable when the log needs it to be: before compaction, and after
 // Sync. Until then the entries are, in the log.
+//
+// fault.ErrFull says that the data had no room: nothing of the batch is
+// applied, and the same call works when there is some. Until it does, Admit is
+// fault.ErrFull.
 func (s *Storage) Apply(ctx context.Context, entries []raftlog.Entry, fn func(tx *kv.WriteTx, e raftlog.Entry) error) error {
 	if err := s.enter("apply"); err != nil {
 		return err
@@ -31,6 +35,17 @@ func (s *Storage) Apply(ctx context.Context, entries []raftlog.Entry, fn func(tx
 	defer s.gate.Leave()
 	s.applying.Lock()
 	defer s.applying.Unlock()
+	err := s.applyAll(ctx, entries, fn)
+	switch {
+	case errors.Is(err, fault.ErrFull):
+		s.full.Store(&err)
+	case err == nil && s.full.Load() != nil:
+		s.full.Store(nil)
+	}
+	return err
+}
+
+func (s *Storage) applyAll(ctx context.Context, entries []raftlog.Entry, fn func(tx *kv.WriteTx, e raftlog.Entry) error) error {
 	if err := s.behind.Load(); err != nil {
 		return fmt.Errorf("apply: %w", *err)
 	}

@@ -50,16 +50,23 @@ type Status struct {
 	Reason string `json:"reason,omitempty"`
 }
 
-// Health says how the three layers are. Overall is the worst of them.
+// Health says how the three layers are, and what is around them. Overall is the
+// worst of all.
 type Health struct {
 	Log         Status        `json:"log"`
 	Snapshots   Status        `json:"snapshots"`
 	Data        Status        `json:"data"`
 	Maintenance Status        `json:"maintenance"`
+	Room        Status        `json:"room"` // degraded while Admit refuses
 	Overall     State         `json:"overall"`
 	MayVote     bool          `json:"may_vote"`     // a vote would be durable
 	SnapshotAge time.Duration `json:"snapshot_age"` // of the newest valid one; 0 without one
 	SyncMax     time.Duration `json:"sync_max"`     // the longest sync of the log
+	CatchUp     uint64        `json:"catch_up"`     // entries before the newest snapshot: so far behind it a follower may be and need none
+	DiskFree    int64         `json:"disk_free"`    // bytes; 0 where Options.Space does not tell
+	DiskUsed    int64         `json:"disk_used"`    // bytes, of the disk budget
+
+	base, newest uint64 // indices, of log and newest snapshot
 }
 
 // Health asks each layer, and waits Options.ProbeTimeout for each at most. It
@@ -69,13 +76,16 @@ func (s *Storage) Health(ctx context.Context) Health {
 	h := probe(ctx, s.o.ProbeTimeout, Health{Log: late}, s.logHealth)
 	snaps := probe(ctx, s.o.ProbeTimeout, Health{Snapshots: late}, s.snapshotHealth)
 	h.Snapshots, h.SnapshotAge = snaps.Snapshots, snaps.SnapshotAge
+	h.CatchUp = max(snaps.newest, h.base) - h.base
 	h.Data = probe(ctx, s.o.ProbeTimeout, late, s.dataHealth)
+	room := probe(ctx, s.o.ProbeTimeout, Health{Room: late}, s.roomHealth)
+	h.Room, h.DiskFree, h.DiskUsed = room.Room, room.DiskFree, room.DiskUsed
 	s.mu.Lock()
 	if s.lastErr != nil {
 		h.Maintenance = Status{Degraded, s.lastErr.Error()}
 	}
 	s.mu.Unlock()
-	h.Overall = max(h.Log.State, h.Snapshots.State, h.Data.State, h.Maintenance.State)
+	h.Overall = max(h.Log.State, h.Snapshots.State, h.Data.State, h.Maintenance.State, h.Room.State)
 	return h
 }
 
@@ -97,7 +107,7 @@ func probe[T any](ctx context.Context, limit time.Duration, late T, ask func(con
 func (s *Storage) logHealth(context.Context) (h Health) {
 	st, err := s.log.Stats()
 	h.MayVote = err == nil && st.Poisoned == nil && !s.log.Volatile()
-	h.SyncMax = st.SyncMax
+	h.SyncMax, h.base = st.SyncMax, st.Base.Index
 	switch {
 	case err != nil:
 		h.Log = Status{Unhealthy, err.Error()}
@@ -107,6 +117,8 @@ func (s *Storage) logHealth(context.Context) (h Health) {
 		h.Log = Status{Degraded, "in memory: entries and votes do not survive the process"}
 	case st.SyncPolicy == "interval" || st.SyncPolicy == "never":
 		h.Log = Status{Degraded, "sync policy " + st.SyncPolicy + ": acknowledged entries may not survive a power cut"}
+	case st.TrustsMemory:
+		h.Log = Status{Degraded, "checksum validation is off: entries in memory are not verified again when they are read"}
 	}
 	return h
 }
@@ -121,7 +133,23 @@ func (s *Storage) snapshotHealth(ctx context.Context) (h Health) {
 	case err != nil:
 		h.Snapshots = Status{Unhealthy, err.Error()}
 	default:
-		h.SnapshotAge = max(0, s.o.Now().Sub(meta.Created))
+		h.SnapshotAge, h.newest = max(0, s.o.Now().Sub(meta.Created)), meta.Index
+	}
+	return h
+}
+
+// roomHealth fills in what it knows of the disk and the budget.
+func (s *Storage) roomHealth(context.Context) (h Health) {
+	h.DiskUsed = s.used.Load()
+	if err := s.Admit(); err != nil {
+		h.Room = Status{Degraded, err.Error()}
+	}
+	if s.o.Space == nil {
+		return h
+	}
+	free, err := s.o.Space()
+	if h.DiskFree = free; err != nil && h.Room.State == Healthy {
+		h.Room = Status{Degraded, err.Error()}
 	}
 	return h
 }

@@ -11,8 +11,8 @@ import (
 )
 
 // Maintain runs the policy of Options until ctx is over, and returns its error
-// then: it takes snapshots and compacts (Owner Composite), prunes snapshots and
-// removes dead rows. What fails is logged, shown by Health, and tried again in
+// then: it takes snapshots and compacts (Owner Composite), prunes snapshots,
+// keeps to the disk budget, and removes dead rows. What fails is logged, shown by Health, and tried again in
 // the next round. Run it in one goroutine.
 func (s *Storage) Maintain(ctx context.Context) error {
 	t := time.NewTicker(s.o.MaintainInterval)
@@ -60,7 +60,7 @@ func (s *Storage) maintain(ctx context.Context, last time.Time) (taken bool, err
 			return taken, err
 		}
 	}
-	return taken, s.expire(ctx)
+	return taken, errors.Join(s.keepBudget(ctx), s.expire(ctx))
 }
 
 func (s *Storage) snapshotDue(ctx context.Context, last time.Time) (bool, error) {

@@ -19,6 +19,9 @@ type Metrics struct {
 	AppliedEntries uint64
 	AppliedIndex   uint64
 
+	DiskUsed int64 // bytes, by the last round of Maintain; 0 without a disk budget
+	Full     bool  // Admit refuses
+
 	Log  raftlog.Stats
 	Data kv.Stats
 }
@@ -42,6 +45,8 @@ func (s *Storage) Metrics() Metrics {
 		LogCompactions:    s.metrics.logCompactions.Load(),
 		AppliedBatches:    s.metrics.appliedBatches.Load(),
 		AppliedEntries:    s.metrics.appliedEntries.Load(),
+		DiskUsed:          s.used.Load(),
+		Full:              s.Admit() != nil,
 	}
 	if st, err := s.log.Stats(); err == nil {
 		m.Log = st

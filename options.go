@@ -55,6 +55,13 @@ type Options struct {
 	// one, or so much time passed and anything was. Defaults 100,000 and never.
 	SnapshotEntries  uint64
 	SnapshotInterval time.Duration
+	// DiskSoft and DiskHard bound the bytes that the three layers occupy on disk:
+	// above the soft limit Maintain sheds all snapshots but the newest and, with
+	// Owner Composite, the trailing entries of the log; above the hard limit Admit
+	// is fault.ErrFull. Default: no bound.
+	DiskSoft, DiskHard int64
+	// Space tells how much room the disk has, for Health. Default: nobody asks.
+	Space func() (free int64, err error)
 	// Retention is what Maintain prunes snapshots by. The zero Policy keeps all.
 	Retention snapshot.Policy
 	// ExpireBatch bounds the dead rows that one round of Maintain removes.
@@ -80,9 +87,9 @@ func (o *Options) withDefaults() (Options, error) {
 	if o != nil {
 		out = *o
 	}
-	if out.Owner > OwnerLibrary || out.SnapshotInterval < 0 || out.MaintainInterval < 0 || out.ProbeTimeout < 0 || out.ExpireBatch < 0 {
-		return out, fmt.Errorf("options: %v, snapshot interval %v, maintain interval %v, probe timeout %v, expire batch %d: none may be negative or unknown: %w",
-			out.Owner, out.SnapshotInterval, out.MaintainInterval, out.ProbeTimeout, out.ExpireBatch, fault.ErrInvalid)
+	if out.Owner > OwnerLibrary || out.SnapshotInterval < 0 || out.MaintainInterval < 0 || out.ProbeTimeout < 0 || out.ExpireBatch < 0 || out.DiskSoft < 0 || out.DiskHard < 0 || out.DiskHard > 0 && out.DiskSoft > out.DiskHard {
+		return out, fmt.Errorf("options: %v, snapshot interval %v, maintain interval %v, probe timeout %v, expire batch %d, disk limits %d and %d: none may be negative or unknown, nor the soft limit above the hard one: %w",
+			out.Owner, out.SnapshotInterval, out.MaintainInterval, out.ProbeTimeout, out.ExpireBatch, out.DiskSoft, out.DiskHard, fault.ErrInvalid)
 	}
 	if out.Retention != (snapshot.Policy{}) {
 		if err := out.Retention.Validate(); err != nil {

@@ -95,7 +95,7 @@ func (p *PendingSnapshot) Commit(ctx context.Context) error {
 	if s.o.Owner == OwnerLibrary {
 		return nil
 	}
-	return s.compact(ctx, p.capture.Mark().Index)
+	return s.compact(ctx, p.capture.Mark().Index, s.o.TrailingEntries)
 }
 
 // Release lets go of the captured data. It may be called twice.
@@ -149,11 +149,11 @@ func (s *Storage) newestValid(ctx context.Context) (*snapshot.Meta, error) {
 	return nil, nil
 }
 
-// compact drops the log behind the newest valid snapshot, as far as trailing
-// entries, leases and promised fallbacks allow. The data is durable up to
+// compact drops the log behind the newest valid snapshot, as far as so many
+// trailing entries, leases and promised fallbacks allow. The data is durable up to
 // durable. No intent is needed: what the base comes to rest on is durable
 // before, the step itself is one write, and a crash before it leaves more log.
-func (s *Storage) compact(ctx context.Context, durable uint64) error {
+func (s *Storage) compact(ctx context.Context, durable uint64, trailing int64) error {
 	s.based.Lock() // a restore that goes back must not find its base gone
 	defer s.based.Unlock()
 	mark, err := s.data.Mark(ctx)
@@ -168,7 +168,7 @@ func (s *Storage) compact(ctx context.Context, durable uint64) error {
 	if err != nil {
 		return fmt.Errorf("compact: %w", err)
 	}
-	to := b.Last - min(b.Last, uint64(max(0, s.o.TrailingEntries)))
+	to := b.Last - min(b.Last, uint64(max(0, trailing)))
 	to = min(to, covered, durable, mark.Index, s.leased())
 	if to <= b.Base.Index {
 		return nil

@@ -32,7 +32,9 @@ type Storage struct {
 	based    sync.Mutex // held while the log's base moves: compaction, and a restore like applying
 	taking   sync.Mutex // held by Snapshot and maintenance: one at a time
 
-	behind atomic.Pointer[error] // why nothing is applied: a restore left the log behind
+	full, over atomic.Pointer[error] // why nothing more is admitted: an apply found no room, or the budget is used up
+	used       atomic.Int64          // bytes, of the disk budget
+	behind     atomic.Pointer[error] // why nothing is applied: a restore left the log behind
 
 	mu      sync.Mutex
 	moved   chan struct{} // closed and replaced when the mark moves

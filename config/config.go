@@ -13,6 +13,7 @@ type Config struct {
 	Snapshots           Snapshots
 	Data                Data
 	HealthCheckInterval time.Duration // for trimaran.Storage.Watch
+	DiskSoft, DiskHard  int64         // bytes, see trimaran.Options; 0: no bound
 
 	// Options are what no file can say. They may be set before Open.
 	Options Options
@@ -67,6 +68,11 @@ func (d *Document) Storage() *Config {
 	}
 	ms := s.Int("health_check_interval_ms", c.HealthCheckInterval.Milliseconds(), 1, 86_400_000)
 	c.HealthCheckInterval = time.Duration(ms) * time.Millisecond
+	c.DiskSoft = s.Int("disk_soft_limit_mb", 0, 1, maxMB) * mb
+	c.DiskHard = s.Int("disk_hard_limit_mb", 0, 1, maxMB) * mb
+	if c.DiskHard > 0 && c.DiskSoft > c.DiskHard {
+		s.Fail("disk_soft_limit_mb", "is above disk_hard_limit_mb")
+	}
 	logs.read(s.Section("log_storage"), &c.Log, &c.Log.Layer)
 	c.readSnapshots(s)
 	app := s.Section("app_storage")

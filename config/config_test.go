@@ -108,6 +108,8 @@ func TestEveryKeyTakesEffect(t *testing.T) {
 		{"keep_count of s3", s3(""), s3("retention: {strategy: keep_latest, keep_count: 8}"), func(c *config.Config) { c.Snapshots.Retention.KeepCount = 8 }},
 		{"health_check_interval_ms", document("", "", ""), document("", "", "") + "  health_check_interval_ms: 250\n",
 			func(c *config.Config) { c.HealthCheckInterval = 250 * time.Millisecond }},
+		{"disk_soft_limit_mb", document("", "", ""), document("", "", "") + "  disk_soft_limit_mb: 7\n", func(c *config.Config) { c.DiskSoft = 7 << 20 }},
+		{"disk_hard_limit_mb", document("", "", ""), document("", "", "") + "  disk_hard_limit_mb: 7\n", func(c *config.Config) { c.DiskHard = 7 << 20 }},
 		{"snapshot_compression", files("config: {compression_level: 2}"), files("config: {compression_level: 2}") + "  snapshot_compression: lz4\n",
 			func(c *config.Config) { c.Snapshots.Compression = snapshot.CodecLZ4 }},
 		{"snapshot_compression of memory_snapshot", memory("", "compression_level: 2", ""), memory("", "compression_level: 2", "") + "  snapshot_compression: gzip\n",
@@ -180,7 +182,7 @@ func TestEveryKeyTakesEffect(t *testing.T) {
 }
 
 func layers(c *config.Config) []any {
-	return []any{c.HealthCheckInterval, c.Log, c.Snapshots, c.Data}
+	return []any{c.HealthCheckInterval, c.DiskSoft, c.DiskHard, c.Log, c.Snapshots, c.Data}
 }
 
 // Files are written in many ways.

@@ -11,6 +11,8 @@
 //
 //	raft_storage:
 //	  health_check_interval_ms: 5000
+//	  disk_soft_limit_mb: 40000         # above it old snapshots go
+//	  disk_hard_limit_mb: 50000         # above it writes are refused
 //	  snapshot_compression: zstd        # or in snapshot_storage, or the same in both
 //	  log_storage:
 //	    backend_type: append_log        # or memory_log

@@ -11,6 +11,7 @@ import (
 	"github.com/trimarandb/trimaran/kv"
 	"github.com/trimarandb/trimaran/raftlog"
 	"github.com/trimarandb/trimaran/snapshot"
+	"github.com/trimarandb/trimaran/vfs"
 )
 
 // OpenDir opens a storage in dir, and makes it if need be: a segment log,
@@ -48,6 +49,13 @@ func (c *Config) Open(ctx context.Context, dir string) (_ *trimaran.Storage, err
 		return nil, err
 	}
 	open.push(staging, s)
+	var room vfs.FS // nil: nothing is on disk
+	if !logs.volatile(c.Log.Layer) || !engines.volatile(c.Data.Layer) {
+		if room, err = vfs.At(c.Options.FS, dir); err != nil {
+			return nil, err
+		}
+		open.push(room)
+	}
 	k, err := c.OpenData(ctx, dir)
 	if err != nil {
 		return nil, err
@@ -57,6 +65,13 @@ func (c *Config) Open(ctx context.Context, dir string) (_ *trimaran.Storage, err
 	o.Closers = append([]io.Closer{driver, staging}, o.Closers...)
 	if o.Retention.Strategy == 0 {
 		o.Retention = c.Snapshots.Retention
+	}
+	if o.DiskSoft == 0 && o.DiskHard == 0 {
+		o.DiskSoft, o.DiskHard = c.DiskSoft, c.DiskHard
+	}
+	if o.Space == nil && room != nil {
+		o.Space = func() (int64, error) { sp, err := room.Space(); return sp.Free, err }
+		o.Closers = append(o.Closers, room)
 	}
 	if o.Logger == nil {
 		o.Logger = c.Options.Logger

@@ -294,3 +294,27 @@ func TestOpenLayers(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// Health knows the room on the disk, and that checksums are not looked at again.
+func TestHealthOfWhatIsConfigured(t *testing.T) {
+	for _, c := range []struct {
+		text string
+		want trimaran.State
+		free bool
+	}{
+		{document("", "", ""), trimaran.Healthy, true},
+		{document("{backend_type: append_log, config: {checksum_validation: false}}", "", ""), trimaran.Degraded, true},
+		{document("{backend_type: memory_log}", "{backend_type: memory_snapshot}", "{backend_type: memory}"), trimaran.Degraded, false},
+	} {
+		st, err := parse(t, c.text).Open(t.Context(), filepath.Join(t.TempDir(), "node"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if h := st.Health(t.Context()); h.Log.State != c.want || h.DiskFree > 0 != c.free {
+			t.Errorf("health of\n%s\nis %+v", c.text, h)
+		}
+		if err := st.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}

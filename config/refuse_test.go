@@ -62,6 +62,7 @@ var refusals = []refusal{
 	{"key that is no name", document("", "", "") + "  [a]: b\n", []string{"5:3: raft_storage: a key must be a name"}},
 
 	// Keys.
+	{"limits", document("", "", "") + "  disk_soft_limit_mb: 9\n  disk_hard_limit_mb: 8\n", []string{"5:23: raft_storage.disk_soft_limit_mb: is above disk_hard_limit_mb"}},
 	{"no raft_storage", "raft_storge: {}\n", []string{`1:1: raft_storage: missing`, `1:1: raft_storge: unknown key; did you mean "raft_storage"?`}},
 	{"other section", document("", "", "") + "node: {id: 1}\n", []string{`5:1: node: unknown key; known here: raft_storage`}},
 	{"layers missing", "raft_storage:\n", []string{

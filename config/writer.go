@@ -13,6 +13,12 @@ func (c *Config) String() string {
 	var w writer
 	w.section("raft_storage", func() {
 		w.value("health_check_interval_ms", c.HealthCheckInterval.Milliseconds())
+		if c.DiskSoft > 0 {
+			w.value("disk_soft_limit_mb", c.DiskSoft/mb)
+		}
+		if c.DiskHard > 0 {
+			w.value("disk_hard_limit_mb", c.DiskHard/mb)
+		}
 		logs.show(&w, "log_storage", &c.Log, c.Log.Layer)
 		buckets.show(&w, "snapshot_storage", &c.Snapshots, c.Snapshots.Layer)
 		engines.show(&w, "app_storage", &c.Data, c.Data.Layer)

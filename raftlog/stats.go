@@ -34,6 +34,8 @@ type Size struct {
 	Synced     uint64        // entries they made durable
 	Poisoned   error         // why writes fail, nil if they do not
 	SyncPolicy string        // as configured; empty for a volatile store
+
+	TrustsMemory bool // what this process put into memory is not verified again when it is read
 }
 
 // EntriesPerSync is how many entries share a sync on average.

@@ -45,7 +45,8 @@ type Node struct {
 	cancel  context.CancelFunc
 	work    sync.WaitGroup
 	close   func() error
-	room    sync.Mutex // held while a snapshot makes room in a bounded log
+	coming  atomic.Int64 // bytes that proposals under way may add to the data
+	room    sync.Mutex   // held while a snapshot makes room in a bounded log
 }
 
 // Start starts a node on s, which belongs to it from here on, also when Start

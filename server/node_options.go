@@ -48,6 +48,15 @@ type Options struct {
 	// only with other commands.
 	Tick func(now time.Time) ([]byte, error)
 
+	// Grows is how many bytes of data a command may add at most, 0 for one that
+	// takes no room: those are proposed also when there is none. Default
+	// command.Growth if Apply is the default, else the command's own bytes.
+	Grows func(data []byte) int64
+	// DataRoom is how many bytes the data has room for, if it is bounded. When
+	// nine tenths are used, no more is proposed: the rest is for what replicas
+	// differ in. Default: not bounded.
+	DataRoom int64
+
 	// SnapshotEntries is how many new entries make a snapshot due. Default
 	// 10,000. TrailingEntries stay in the log behind it, for followers that lag.
 	// Default 1,000.
@@ -84,6 +93,12 @@ func (o *Options) withDefaults() (Options, error) {
 	}
 	if out.Apply == nil {
 		out.Apply, out.Tick = applyCommand, command.Tick
+		if out.Grows == nil {
+			out.Grows = command.Growth
+		}
+	}
+	if out.Grows == nil {
+		out.Grows = func(data []byte) int64 { return int64(len(data)) }
 	}
 	if out.Logger == nil {
 		out.Logger = slog.New(slog.DiscardHandler)

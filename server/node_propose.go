@@ -23,7 +23,7 @@ const (
 // to raft from here on.
 //
 // Errors: *NotLeaderError; fault.ErrInvalid if the command is too large;
-// fault.ErrFull if the log has no room; fault.ErrClosed; ErrUncertain, alone or
+// fault.ErrFull if log, data or disk have no room; fault.ErrClosed; ErrUncertain, alone or
 // with what happened. After all but the last the command is not applied.
 func (n *Node) Propose(ctx context.Context, data []byte) (any, error) {
 	if !n.gate.Enter() {
@@ -49,11 +49,39 @@ func (n *Node) Propose(ctx context.Context, data []byte) (any, error) {
 			return nil, fmt.Errorf("propose: node: %w", fault.ErrClosed)
 		}
 	}
+	done, err := n.admit(data)
+	if err != nil {
+		return nil, fmt.Errorf("propose: %w", err)
+	}
+	defer done()
 	response, err := n.wait(ctx, n.enqueue(ctx, data))
 	if err != nil {
 		return nil, fmt.Errorf("propose: %w", err)
 	}
 	return response, nil
+}
+
+// admit refuses a command for which there may be no room when it is applied:
+// it would have to be, once it is committed. Call done when it is.
+func (n *Node) admit(data []byte) (done func(), err error) {
+	grows := n.o.Grows(data)
+	if grows == 0 {
+		return func() {}, nil
+	}
+	if err := n.s.Admit(); err != nil || n.o.DataRoom == 0 {
+		return func() {}, err
+	}
+	coming := n.coming.Add(grows)
+	done = func() { n.coming.Add(-grows) }
+	st, err := n.s.KV().Stats()
+	if limit := n.o.DataRoom / 10 * 9; err == nil && st.Size.Memory+coming > limit {
+		err = fmt.Errorf("%d bytes of data, %d more do not fit into %d: %w", st.Size.Memory, coming, limit, fault.ErrFull)
+	}
+	if err != nil {
+		done()
+		return nil, err
+	}
+	return done, nil
 }
 
 // makeRoom takes a snapshot when a bounded log is half full: one that fills up

@@ -18,7 +18,8 @@ import (
 // ApplyFunc applies one committed command inside the transaction that also
 // moves the mark, and returns the response for whoever proposed it. It must do
 // the same on every replica. A command that fails is a response; an error
-// means that this replica cannot go on, and halts it (see [Halted]). The
+// means that this replica cannot go on, and halts it (see [Halted]); but after
+// fault.ErrFull the batch is tried again until there is room. The
 // transaction's SetMark, Commit and Rollback are fault.ErrInvalid.
 type ApplyFunc func(tx *kv.WriteTx, l *raft.Log) (response any, err error)
 

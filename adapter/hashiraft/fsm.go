@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/hashicorp/raft"
 
@@ -35,7 +36,7 @@ func (f *FSM) ApplyBatch(logs []*raft.Log) []any {
 	}
 	err := f.a.Err()
 	if err == nil {
-		if err = f.applyBatch(logs, responses); err != nil {
+		if err = f.applyWithRoom(logs, responses); err != nil {
 			err = f.a.stop(logs[0].Index, err)
 		}
 	}
@@ -48,6 +49,31 @@ func (f *FSM) ApplyBatch(logs []*raft.Log) []any {
 	f.seen = logs[len(logs)-1].Index
 	return responses
 }
+
+// applyWithRoom applies what is committed as soon as there is room for it: on a
+// full disk raft waits, votes go on, and Storage.Admit refuses what comes. It
+// gives up when the adapter is closed.
+func (f *FSM) applyWithRoom(logs []*raft.Log, responses []any) error {
+	err := f.applyBatch(logs, responses)
+	if !errors.Is(err, fault.ErrFull) {
+		return err
+	}
+	f.a.logger.Warn("no room to apply what is committed: waiting for some", "index", logs[0].Index, "error", err)
+	again := time.NewTicker(roomLook)
+	defer again.Stop()
+	for errors.Is(err, fault.ErrFull) {
+		select {
+		case <-f.a.ctx.Done():
+			return err
+		case <-again.C:
+			err = f.applyBatch(logs, responses)
+		}
+	}
+	return err
+}
+
+// roomLook is how often it is tried again.
+const roomLook = 100 * time.Millisecond
 
 func (f *FSM) applyBatch(logs []*raft.Log, responses []any) error {
 	entries := make([]raftlog.Entry, len(logs))

@@ -13,6 +13,7 @@ import (
 	"github.com/trimarandb/trimaran"
 	"github.com/trimarandb/trimaran/adapter/hashiraft"
 	"github.com/trimarandb/trimaran/fault"
+	"github.com/trimarandb/trimaran/kv"
 	"github.com/trimarandb/trimaran/vfs"
 )
 
@@ -273,4 +274,38 @@ func drop(a slog.Attr, key string) slog.Attr {
 		return slog.Attr{}
 	}
 	return a
+}
+
+// What is committed waits for room instead of halting the node; nothing more is
+// admitted meanwhile. Closing ends the waiting.
+func TestApplyWaitsForRoom(t *testing.T) {
+	s := memory(t)
+	full := make(chan bool, 4)
+	a, err := hashiraft.New(t.Context(), s, func(tx *kv.WriteTx, l *raft.Log) (any, error) {
+		if <-full {
+			return nil, fault.ErrFull
+		}
+		return put(tx, l)
+	}, nil)
+	check(t, err)
+	responses := make(chan []any)
+	go func() { responses <- deliver(t, a, commands(1, 2, 1)) }()
+	full <- false
+	full <- true
+	eventually(t, "nothing is admitted", func() bool { return errors.Is(s.Admit(), fault.ErrFull) })
+	full <- false
+	full <- false
+	if got := <-responses; len(got) != 2 || got[0] != int64(1) || got[1] != int64(2) {
+		t.Errorf("responses %v, want 1, 2", got)
+	}
+	check(t, errors.Join(s.Admit(), a.Err()))
+	go func() { responses <- deliver(t, a, commands(3, 3, 1)) }()
+	full <- true
+	eventually(t, "nothing is admitted", func() bool { return errors.Is(s.Admit(), fault.ErrFull) })
+	check(t, a.Close())
+	close(full)
+	got := (<-responses)[0]
+	if err, ok := got.(error); !ok && got != int64(3) || ok && !errors.Is(err, fault.ErrFull) {
+		t.Errorf("response %v after Close", got)
+	}
 }

@@ -96,7 +96,7 @@ func serve(ctx context.Context, n *nodeConfig, out *output, stdout, stderr io.Wr
 		ID: n.id, RaftAddress: n.raft, HTTPAddress: n.http, Insecure: n.insecure,
 		Peers:           n.peers,
 		SnapshotEntries: n.atMost(n.snapshotEntries), TrailingEntries: n.atMost(trailingEntries),
-		LogRoom: uint64(n.storage.Log.MaxEntries), MaxCommand: maxCommand, Logger: logger,
+		LogRoom: uint64(n.storage.Log.MaxEntries), DataRoom: n.storage.Data.MaxSize, MaxCommand: maxCommand, Logger: logger,
 	})
 	if err != nil {
 		return err

@@ -161,14 +161,19 @@ func (p *process) dial() (*client, error) {
 	return &client{c, bufio.NewReader(c)}, nil
 }
 
-func (p *process) do(args ...string) string {
+func (p *process) try(args ...string) (string, error) {
 	p.t.Helper()
 	c, err := p.dial()
 	if err != nil {
 		p.t.Fatal(err)
 	}
 	defer c.c.Close()
-	reply, err := c.do(args...)
+	return c.do(args...)
+}
+
+func (p *process) do(args ...string) string {
+	p.t.Helper()
+	reply, err := p.try(args...)
 	if err != nil {
 		p.t.Fatalf("%v: %v", args, err)
 	}
@@ -423,6 +428,39 @@ raft_storage:
 		if reply, err := c.do("SET", "k", strconv.Itoa(i)); err != nil || reply != "OK" {
 			t.Fatalf("SET %d = %q, %v", i, reply, err)
 		}
+	}
+}
+
+// Memory that is full of data refuses what needs more of it, and nothing else:
+// the node goes on, and so do writes when something was removed.
+func TestServeInFullMemory(t *testing.T) {
+	p := newProcess(t, t.TempDir(), "--config", write(t, `
+raft_storage:
+  log_storage: {backend_type: memory_log, config: {max_entries: 2000, circular_buffer: true}}
+  snapshot_storage: {backend_type: memory_snapshot, config: {max_snapshots: 2}}
+  app_storage: {backend_type: memory, config: {max_size_mb: 1}}
+`))
+	p.start()
+	value := strings.Repeat("v", 20<<10)
+	full := -1
+	for i := range 100 {
+		_, err := p.try("SET", strconv.Itoa(i), value)
+		if err != nil && strings.HasPrefix(err.Error(), "OOM") {
+			full = i
+			break
+		}
+		if err != nil {
+			t.Fatalf("SET %d: %v", i, err)
+		}
+	}
+	if full < 30 || p.do("GET", "0") != value || p.do("DBSIZE") != strconv.Itoa(full) {
+		t.Fatalf("full after %d of about 45", full)
+	}
+	if got := p.do("DEL", "0", "1", "2", "3", "4"); got != "5" {
+		t.Errorf("DEL = %q", got)
+	}
+	if got := p.do("SET", "again", value); got != "OK" {
+		t.Errorf("SET = %q when there is room", got)
 	}
 }
 

@@ -181,6 +181,8 @@ func (s *Store) Size(name raftlog.Group) (size raftlog.Size, err error) {
 			Synced:     s.stats.synced,
 			Poisoned:   broken,
 			SyncPolicy: s.o.Sync.String(),
+
+			TrustsMemory: s.o.TrustMemory,
 		}
 		for _, seg := range s.segs {
 			size.LiveBytes += uint64(seg.liveBytes)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/tidwall/redcon"
 
+	"github.com/trimarandb/trimaran/fault"
 	"github.com/trimarandb/trimaran/kv"
 	"github.com/trimarandb/trimaran/server/command"
 )
@@ -261,6 +262,8 @@ func errorText(err error) string {
 		return "CLUSTERDOWN no leader is known, try again later"
 	case errors.As(err, &other):
 		return "NOTLEADER this node does not serve requests, the leader is " + other.Leader
+	case errors.Is(err, fault.ErrFull):
+		return "OOM no room, nothing was done: " + err.Error()
 	case errors.Is(err, context.DeadlineExceeded):
 		return "ERR request timed out, a write may still take effect"
 	default:
