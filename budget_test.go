@@ -17,7 +17,7 @@ import (
 // rounds lets Maintain run for a while of the bubble's clock.
 func (n *node) rounds() {
 	n.t.Helper()
-	ctx, cancel := context.WithTimeout(n.t.Context(), 3*time.Second)
+	ctx, cancel := context.WithTimeout(n.t.Context(), 2500*time.Millisecond)
 	defer cancel()
 	wantErr(n.t, "Maintain", n.Maintain(ctx), context.DeadlineExceeded)
 }

@@ -31,7 +31,10 @@ func (s *Storage) Maintain(ctx context.Context) error {
 		if errors.Is(err, fault.ErrClosed) {
 			return err
 		}
-		if err != nil && ctx.Err() == nil {
+		if ctx.Err() != nil {
+			return ctx.Err() // what that cut short is no failure
+		}
+		if err != nil {
 			s.o.Logger.Warn("maintenance failed", "error", err)
 		}
 		s.mu.Lock()
