@@ -93,18 +93,17 @@ func clock(s sample, c column, do func() error) error {
 	return err
 }
 
-// spaceBack is the part of the dropped bytes that left the disk, or, where
-// files are used again, the part of what is now written that did not make the
-// log larger.
+// spaceBack is the part of the dropped bytes that left the disk, or are used
+// again: as much is written as did not leave, and what of that does not make
+// the log larger went where the dropped bytes were.
 func spaceBack(l peer.Log, dir string, f *feed, full, dropped int64) (float64, error) {
 	now, err := onDisk(dir)
 	if err != nil {
 		return 0, err
 	}
-	freed := float64(full-now) / float64(dropped)
-	written := int64(0)
+	freed, written := full-now, int64(0)
 	batch := newFeed(1, 1024, bigEntry, f.next)
-	for written < dropped/2 {
+	for written < dropped-freed {
 		if err := batch.append(l); err != nil {
 			return 0, err
 		}
@@ -114,6 +113,6 @@ func spaceBack(l peer.Log, dir string, f *feed, full, dropped int64) (float64, e
 	if err != nil {
 		return 0, err
 	}
-	reused := 1 - float64(then-now)/float64(written)
-	return max(0, freed, reused), nil
+	reused := written - (then - now)
+	return float64(freed+reused) / float64(dropped), nil
 }

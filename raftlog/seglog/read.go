@@ -139,26 +139,24 @@ func (p *plan) read(dst []raftlog.Entry, limit uint64) ([]raftlog.Entry, error) 
 	enough := limit + limit/4 + block
 	n, size, err := p.measure(max(limit, enough)) // enough may have overflown
 	dst, arena := raftlog.Arena(dst, int(n), int(size))
-	if n > 0 {
-		err = nil
-	}
-	for err == nil && p.next < p.hi {
-		var count, bytes uint64
-		count, bytes, err = p.measure(limit)
-		if count == 0 {
-			break
+	for first := true; p.next < p.hi; first = false {
+		if !first || size > limit {
+			n, size, err = p.measure(limit)
 		}
-		if uint64(len(arena)) < bytes {
-			arena = make([]byte, bytes)
+		if n == 0 {
+			return dst, err
+		}
+		if uint64(len(arena)) < size {
+			arena = make([]byte, size)
 		}
 		var fits bool
 		var failed error
-		if dst, fits, failed = p.fetch(dst, arena[:bytes:bytes], count, &limit); failed != nil || !fits {
+		if dst, fits, failed = p.fetch(dst, arena[:size:size], n, &limit); failed != nil || !fits {
 			return dst, failed
 		}
-		arena = arena[bytes:]
+		arena = arena[size:]
 	}
-	return dst, err
+	return dst, nil
 }
 
 // measure says how many entries occupy no more than limit bytes, at least one
