@@ -163,7 +163,11 @@ func (t *WriteTx) expire(limit int) (int, error) {
 		return 0, err
 	}
 	n := 0
-	for p, err := range t.d.Scan(Range{Lo: []byte{spaceDeadline}, Hi: []byte{spaceDeadline + 1}}) {
+	lo := []byte{spaceDeadline}
+	if len(t.swept) > 0 {
+		lo = t.swept
+	}
+	for p, err := range t.d.Scan(Range{Lo: lo, Hi: []byte{spaceDeadline + 1}}) {
 		if err != nil {
 			return n, t.broken(err)
 		}
@@ -172,6 +176,11 @@ func (t *WriteTx) expire(limit int) (int, error) {
 			return n, t.broken(err)
 		}
 		if deadline > now || n == limit {
+			// Whatever comes below is later than now, and there is nothing else.
+			t.swept = bytes.Clone(p.Key)
+			if floor := deadlineKey(now+1, nil); bytes.Compare(floor, t.swept) < 0 {
+				t.swept = floor
+			}
 			return n, nil
 		}
 		old, found, err := t.previous(key)

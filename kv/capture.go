@@ -7,7 +7,6 @@ import (
 	"sync/atomic"
 
 	"github.com/trimarandb/trimaran/fault"
-	"github.com/trimarandb/trimaran/internal/frame"
 )
 
 // Capture is a state held still while writers go on. Taking one costs the
@@ -84,11 +83,12 @@ func (c *Capture) Digest(ctx context.Context, r Range) (Digest, error) {
 		return Digest{}, err
 	}
 	defer c.t.leave()
-	g := newDigester()
-	if err := c.walk(ctx, r, g); err != nil {
+	e := newExporter(nil)
+	err := e.walk(ctx, &c.t.txn, r)
+	if err != nil {
 		return Digest{}, fmt.Errorf("digest: %w", err)
 	}
-	return g.finish(c.Mark()), nil
+	return e.finish(c.mark)
 }
 
 func (c *Capture) export(ctx context.Context, w io.Writer) (int64, error) {
@@ -96,50 +96,15 @@ func (c *Capture) export(ctx context.Context, w io.Writer) (int64, error) {
 		return 0, err
 	}
 	defer c.t.leave()
-	e := &exporter{out: frame.NewWriter(w, streamSeed), sums: newDigester()}
-	err := e.begin()
-	if err == nil {
-		err = c.walk(ctx, Range{}, e)
-	}
+	e := newExporter(w)
+	err := e.walk(ctx, &c.t.txn, Range{})
 	var d Digest
 	if err == nil {
 		d, err = e.finish(c.mark)
 	}
 	if err != nil {
-		return e.out.Offset(), fmt.Errorf("export: %w", err)
+		return e.off, fmt.Errorf("export: %w", err)
 	}
 	c.summary.Store(&Summary{Rows: d.Rows, Bytes: d.Bytes, Digest: d.Root, Mark: d.Mark})
-	return e.out.Offset(), nil
-}
-
-// walker is shown a state in the order of an export and encoded as there.
-type walker interface {
-	index(definition []byte) error
-	row(x *stored, encoded []byte) error
-}
-
-func (c *Capture) walk(ctx context.Context, r Range, w walker) error {
-	indexes, err := readCatalog(c.t.d)
-	if err != nil {
-		return err
-	}
-	for _, x := range indexes {
-		if err := w.index(appendDefinition(nil, x)); err != nil {
-			return err
-		}
-	}
-	var encoded []byte
-	for x, err := range c.t.rows(Range{Lo: r.Lo, Hi: r.Hi}) {
-		if err == nil {
-			err = ctx.Err()
-		}
-		if err == nil {
-			encoded = appendStreamRow(encoded[:0], x.key, x.raw)
-			err = w.row(x, encoded)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return e.off, nil
 }

@@ -14,10 +14,12 @@ const (
 	sumRoot  = 0x03
 )
 
-// digester computes a digest from rows in ascending order.
+// digester computes a digest from the frames of an export. It hashes them
+// beside its caller, who has then time to make or take the next ones.
 type digester struct {
-	indexes hash.Hash // the definitions
-	leaf    hash.Hash // the rows of the open leaf
+	indexes hash.Hash     // the definitions
+	hashing chan struct{} // closed when the chunk given last is hashed
+	leaf    hash.Hash     // the rows of the open leaf
 	nodes   [cutLevels]node
 	levels  [cutLevels][]DigestRange
 	lowest  int // levels below are not kept
@@ -48,21 +50,79 @@ func started(first byte) hash.Hash {
 }
 
 // index adds a definition as an export writes it.
-func (g *digester) index(definition []byte) error {
+func (g *digester) index(definition []byte) {
 	g.indexes.Write(appendBytes(nil, definition))
-	return nil
 }
 
-// row adds a row as an export writes it.
-func (g *digester) row(x *stored, encoded []byte) error {
-	if level := cutLevel(x.key); level >= 0 && g.rows > 0 {
-		g.cut(level, x.key)
+// chunk is some frames of rows one after another: enough to be worth a
+// goroutine.
+type chunk struct {
+	buf    []byte
+	frames []framed
+}
+
+const chunkBytes = 256 << 10
+
+// framed is the rows buf[lo:hi] of a chunk, and how many they are, and how many
+// bytes of keys and values.
+type framed struct {
+	lo, hi      int
+	rows, bytes uint64
+}
+
+// hash adds the frames of c, which must not change before wait, or another call
+// of hash, has returned.
+func (g *digester) hash(c *chunk) {
+	g.wait()
+	done := make(chan struct{})
+	g.hashing = done
+	go func() {
+		defer close(done)
+		for _, f := range c.frames {
+			g.frame(c.buf[f.lo:f.hi], f)
+		}
+	}()
+}
+
+// wait returns when nothing is being hashed.
+func (g *digester) wait() {
+	if g.hashing != nil {
+		<-g.hashing
 	}
-	g.leaf.Write(encoded)
-	g.nodes[0].rows++
-	g.rows++
-	g.bytes += uint64(len(x.key) + len(x.value))
-	return nil
+}
+
+// frame adds the rows of one frame.
+func (g *digester) frame(rows []byte, f framed) {
+	d := decoder{b: rows}
+	n := d.u32()
+	d.u32()
+	first := d.take(uint64(n))
+	if level := cutLevel(first); level >= 0 && g.rows > 0 {
+		g.cut(level, first)
+	}
+	g.leaf.Write(rows)
+	g.nodes[0].rows += f.rows
+	g.rows += f.rows
+	g.bytes += f.bytes
+}
+
+// chunks is a pair of them: one is filled while the other is hashed.
+type chunks struct{ open, last *chunk }
+
+func newChunks() chunks { return chunks{&chunk{}, &chunk{}} }
+
+// swap begins with the other chunk, which is not being hashed any more, and
+// does not keep what one large value took.
+func (c *chunks) swap() {
+	c.open, c.last = c.last, c.open
+	c.open.frames = c.open.frames[:0]
+	c.open.buf = c.open.buf[:0]
+	if cap(c.open.buf) > 4*chunkBytes {
+		c.open.buf = nil
+	}
+	if cap(c.open.buf) < chunkBytes {
+		c.open.buf = make([]byte, 0, 2*chunkBytes) // there is more to come
+	}
 }
 
 // cut ends the open ranges of all levels up to level; those that follow begin
@@ -104,6 +164,7 @@ func (g *digester) keep(level int, r DigestRange) {
 
 // finish returns the digest of everything added, once.
 func (g *digester) finish(m Mark) Digest {
+	g.wait()
 	if g.rows > 0 {
 		g.cut(cutLevels-1, nil)
 	}

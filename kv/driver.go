@@ -95,6 +95,14 @@ type RangeDeleter interface {
 	DeleteRange(lo, hi []byte) error
 }
 
+// Getter is a [DriverTx] that appends the value of a key to dst, as Get sees
+// it, for a caller who keeps it. As an ability of the driver it answers what is
+// committed, without a transaction, where one key is all that is asked for. The
+// store looks for it at the driver itself, not below wrappers.
+type Getter interface {
+	AppendGet(dst, key []byte) ([]byte, error)
+}
+
 // Engine is a driver that has a name for [Stats].
 type Engine interface{ Engine() string }
 

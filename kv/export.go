@@ -1,48 +1,122 @@
 package kv
 
-import "github.com/trimarandb/trimaran/internal/frame"
+import (
+	"context"
+	"io"
 
-// exporter writes an export. It holds one frame in memory.
+	"github.com/trimarandb/trimaran/internal/frame"
+)
+
+// exporter makes the frames of an export, for a stream and for a digest.
 type exporter struct {
-	out  *frame.Writer
-	sums *digester
-	rows []byte // the open frame
+	out    io.Writer // nil if only the digest is wanted
+	off    int64     // of what was written
+	sums   *digester
+	chunks chunks
+	start  int    // of the open frame in the open chunk
+	frame  framed // the open frame
 }
 
-func (e *exporter) begin() error { return e.out.Write(frameHeader, streamHeader()) }
-
-func (e *exporter) index(definition []byte) error {
-	if err := e.sums.index(definition); err != nil {
-		return err
-	}
-	return e.out.Write(frameIndex, definition)
+func newExporter(out io.Writer) *exporter {
+	return &exporter{out: out, sums: newDigester(), chunks: newChunks()}
 }
 
-func (e *exporter) row(x *stored, encoded []byte) error {
-	if cutBefore(len(e.rows), x.key) {
-		if err := e.flush(); err != nil {
-			return err
-		}
-	}
-	e.rows = append(e.rows, encoded...)
-	return e.sums.row(x, encoded)
+// write writes one frame.
+func (e *exporter) write(kind byte, payload []byte) error {
+	return e.send(frame.Append(nil, kind, streamSeed, payload))
 }
 
-func (e *exporter) flush() error {
-	if len(e.rows) == 0 {
+func (e *exporter) send(b []byte) error {
+	if e.out == nil {
 		return nil
 	}
-	err := e.out.Write(frameRows, e.rows)
-	e.rows = e.rows[:0]
+	n, err := e.out.Write(b)
+	e.off += int64(n)
 	return err
 }
 
-// finish writes the last rows and the trailer, and returns the digest.
-func (e *exporter) finish(m mark) (Digest, error) {
-	if err := e.flush(); err != nil {
-		return Digest{}, err
+// walk adds the rows of r, and before them the definitions of all indexes.
+func (e *exporter) walk(ctx context.Context, t *txn, r Range) error {
+	if err := e.write(frameHeader, streamHeader()); err != nil {
+		return err
 	}
+	indexes, err := readCatalog(t.d)
+	if err != nil {
+		return err
+	}
+	for _, x := range indexes {
+		definition := appendDefinition(nil, x)
+		e.sums.index(definition)
+		if err := e.write(frameIndex, definition); err != nil {
+			return err
+		}
+	}
+	for x, err := range t.rows(Range{Lo: r.Lo, Hi: r.Hi}) {
+		if err == nil {
+			err = e.row(ctx, x)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	e.flush()
+	return e.ship()
+}
+
+func (e *exporter) row(ctx context.Context, x *stored) error {
+	c := e.chunks.open
+	if e.frame.rows > 0 && cutBefore(len(c.buf)-e.frame.lo, x.key) {
+		e.flush()
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if len(c.buf) >= chunkBytes {
+			if err := e.ship(); err != nil {
+				return err
+			}
+			c = e.chunks.open
+		}
+	}
+	if e.frame.rows == 0 {
+		e.start = len(c.buf)
+		c.buf = frame.Begin(c.buf)
+		e.frame.lo = len(c.buf)
+	}
+	c.buf = appendStreamRow(c.buf, x.key, x.raw)
+	e.frame.rows++
+	e.frame.bytes += uint64(len(x.key) + len(x.value))
+	return nil
+}
+
+// flush ends the open frame, if there is one.
+func (e *exporter) flush() {
+	if e.frame.rows == 0 {
+		return
+	}
+	c := e.chunks.open
+	e.frame.hi = len(c.buf)
+	c.frames = append(c.frames, e.frame)
+	e.frame = framed{}
+	if e.out != nil {
+		frame.Finish(c.buf, e.start, frameRows, streamSeed)
+	}
+}
+
+// ship hashes and writes the open chunk.
+func (e *exporter) ship() error {
+	c := e.chunks.open
+	if len(c.buf) == 0 {
+		return nil
+	}
+	e.sums.hash(c)
+	err := e.send(c.buf)
+	e.chunks.swap()
+	return err
+}
+
+// finish writes the trailer, and returns the digest.
+func (e *exporter) finish(m mark) (Digest, error) {
 	d := e.sums.finish(m.public())
 	end := trailer{rows: d.Rows, bytes: d.Bytes, root: d.Root, mark: m}
-	return d, e.out.Write(frameTrailer, end.appendTo(nil))
+	return d, e.write(frameTrailer, end.appendTo(nil))
 }

@@ -173,10 +173,7 @@ func TestADigestKeepsFewRanges(t *testing.T) {
 			if i == changed {
 				value = []byte("w")
 			}
-			raw := appendRow(nil, row{value: value})
-			if err := g.row(&stored{key: key, raw: raw, row: row{value: value}}, appendStreamRow(nil, key, raw)); err != nil {
-				t.Fatal(err)
-			}
+			g.frame(appendStreamRow(nil, key, appendRow(nil, row{value: value})), framed{rows: 1, bytes: uint64(len(key) + 1)})
 		}
 		return g.finish(Mark{})
 	}

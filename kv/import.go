@@ -162,6 +162,7 @@ func (p *PendingImport) Switch(ctx context.Context) error {
 		return wrap("switch", err)
 	}
 	s.mark, s.indexes, s.timed, s.unmarked = p.im.mark, p.im.indexes, p.im.timed, false
+	s.swept = nil
 	s.counts.imports.Add(1)
 	p.drop()
 	return nil

@@ -22,6 +22,9 @@ type importer struct {
 	at   int64 // where the current frame begins
 	sums *digester
 
+	chunks       chunks // frames of rows that are hashed together
+	count, bytes uint64 // of rows so far, and of their keys and values
+
 	indexes  catalog
 	size     int // of the frame of rows before this one
 	last     []byte
@@ -36,7 +39,7 @@ type importer struct {
 func newImporter(s *Store, gen Ingester, r io.Reader, o *ImportOptions) (*importer, error) {
 	longest := frameBytes + 8 + s.o.MaxKey + rowDeadlineHeader + s.o.MaxValue
 	im := &importer{
-		s: s, gen: gen, sums: newDigester(), earliest: math.MaxUint64,
+		s: s, gen: gen, sums: newDigester(), chunks: newChunks(), earliest: math.MaxUint64,
 		in: frame.NewReader(r, streamSeed, uint32(max(longest, 2*maxMembership))),
 	}
 	if o != nil {
@@ -132,7 +135,8 @@ func (im *importer) index(payload []byte) error {
 	}
 	x.id = uint32(len(im.indexes) + 1)
 	im.indexes = append(im.indexes, x)
-	return im.sums.index(payload)
+	im.sums.index(payload)
+	return nil
 }
 
 func (im *importer) rows(payload []byte) error {
@@ -140,6 +144,7 @@ func (im *importer) rows(payload []byte) error {
 		return im.damage("frame without rows")
 	}
 	size := 0
+	var f framed
 	for rest := payload; len(rest) > 0; {
 		x, encoded, more, err := streamRow(rest)
 		if err != nil {
@@ -157,18 +162,33 @@ func (im *importer) rows(payload []byte) error {
 		if err := im.row(&x); err != nil {
 			return err
 		}
-		if err := im.sums.row(&x, encoded); err != nil {
-			return err
-		}
+		f.rows++
+		f.bytes += uint64(len(x.key) + len(x.value))
 		size += len(encoded)
 		im.last = append(im.last[:0], x.key...)
 		rest = more
 	}
 	im.size = size
+	im.count += f.rows
+	im.bytes += f.bytes
+	im.hash(payload, f)
 	if im.o.Progress != nil {
-		im.o.Progress(im.sums.rows, im.sums.bytes)
+		im.o.Progress(im.count, im.bytes)
 	}
 	return nil
+}
+
+// hash adds a frame to the digest.
+func (im *importer) hash(payload []byte, f framed) {
+	c := im.chunks.open
+	f.lo = len(c.buf)
+	c.buf = append(c.buf, payload...)
+	f.hi = len(c.buf)
+	c.frames = append(c.frames, f)
+	if len(c.buf) >= chunkBytes {
+		im.sums.hash(c)
+		im.chunks.swap()
+	}
 }
 
 // row puts a row, its place in the queue and its index entries.
@@ -202,6 +222,7 @@ func (im *importer) end(payload []byte) error {
 	if err != nil {
 		return im.damage("%v", err)
 	}
+	im.sums.hash(im.chunks.open)
 	d := im.sums.finish(Mark{})
 	switch {
 	case t.rows != d.Rows || t.bytes != d.Bytes:

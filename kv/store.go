@@ -22,6 +22,7 @@ import (
 // [Store.BeginWrite] for more.
 type Store struct {
 	d    Driver
+	get  Getter // nil if d is none
 	o    Options
 	sync *syncer
 
@@ -37,8 +38,9 @@ type Store struct {
 	// Guarded by the writer lock.
 	mark     mark
 	indexes  catalog
-	timed    bool // some row may have a deadline
-	unmarked bool // the engine holds no format version yet
+	timed    bool   // some row may have a deadline
+	swept    []byte // the queue of deadlines has no entry below; for an engine that would walk over what was removed
+	unmarked bool   // the engine holds no format version yet
 
 	bound  atomic.Bool
 	wall   atomic.Uint64 // the latest time that Options.Clock has told
@@ -68,6 +70,7 @@ func New(d Driver, o *Options) (*Store, error) {
 		idle: make(chan struct{}), closing: make(chan struct{}), stopped: make(chan struct{}),
 		lock: make(chan struct{}, 1), open: map[*txn]struct{}{},
 	}
+	s.get, _ = d.(Getter)
 	s.ident.Store(&Identity{})
 	if err := s.load(context.Background()); err != nil {
 		return nil, fmt.Errorf("open store: %w", err)

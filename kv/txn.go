@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"sync"
 	"time"
 
@@ -142,21 +143,65 @@ func (t *txn) Get(key []byte) ([]byte, error) {
 }
 
 // MultiGet returns the value of each key, nil where there is none; a value of
-// no bytes is not nil. They are lent as those of Get.
+// no bytes is not nil. They belong to the caller, and share memory.
 func (t *txn) MultiGet(keys [][]byte) ([][]byte, error) {
 	if err := t.enter("multi get"); err != nil {
 		return nil, err
 	}
 	defer t.leave()
-	values := make([][]byte, len(keys))
+	values, err := t.multiGet(keys)
+	return values, wrap("multi get", err)
+}
+
+// multiGet puts all values into one arena. While that grows it moves, so they
+// are cut out of it at the end.
+func (t *txn) multiGet(keys [][]byte) ([][]byte, error) {
+	var arena, at []byte
+	spans := make([]struct{ lo, hi int }, len(keys)) // hi 0: no value
 	for i, key := range keys {
-		r, err := t.row(key)
-		if err != nil && !errors.Is(err, fault.ErrNotFound) {
-			return nil, wrap("multi get", err)
+		if err := t.s.checkKey(key); err != nil {
+			return nil, err
 		}
-		values[i] = r.value
+		at = append(append(at[:0], spaceRow), key...)
+		start := len(arena)
+		got, err := appendGet(t.d, arena, at)
+		if errors.Is(err, fault.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if i == 0 {
+			got = slices.Grow(got, min(len(got)*len(keys), chunkBytes)) // the others may be as long
+		}
+		arena = got
+		r, err := parseRow(arena[start:])
+		if err != nil {
+			return nil, err
+		}
+		alive, err := t.sees(r)
+		if err != nil {
+			return nil, err
+		}
+		if alive {
+			spans[i].lo, spans[i].hi = len(arena)-len(r.value), len(arena)
+		}
+	}
+	values := make([][]byte, len(keys))
+	for i, x := range spans {
+		if x.hi > 0 {
+			values[i] = arena[x.lo:x.hi:x.hi]
+		}
 	}
 	return values, nil
+}
+
+func appendGet(d DriverTx, dst, key []byte) ([]byte, error) {
+	if g, ok := d.(Getter); ok {
+		return g.AppendGet(dst, key)
+	}
+	v, err := d.Get(key)
+	return append(dst, v...), err
 }
 
 // Has reports whether key has a value.

@@ -66,7 +66,7 @@ func (s *Store) lockedWrite(ctx context.Context) (*writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &writer{txn: txn{s: s, d: d, wall: s.wallClock(), m: s.mark}, was: s.mark, indexes: s.indexes, timed: s.timed}
+	w := &writer{txn: txn{s: s, d: d, wall: s.wallClock(), m: s.mark}, was: s.mark, indexes: s.indexes, timed: s.timed, swept: s.swept}
 	w.readMark.Do(func() {})
 	w.end = func() error {
 		defer s.release()
@@ -82,7 +82,7 @@ func (s *Store) lockedWrite(ctx context.Context) (*writer, error) {
 // adopt takes over what a committed transaction has changed. The writer lock
 // is held.
 func (s *Store) adopt(w *writer) {
-	s.mark, s.indexes, s.timed = w.m, w.indexes, w.timed
+	s.mark, s.indexes, s.timed, s.swept = w.m, w.indexes, w.timed, w.swept
 	if w.ident != nil {
 		s.ident.Store(w.ident)
 	}

@@ -14,12 +14,15 @@ type writer struct {
 	was     mark    // the mark when it began
 	indexes catalog // as changed by this transaction
 	timed   bool    // some row may have a deadline
+	swept   []byte  // the queue has no entry below
 	tally   tally
 	behind  bool // the last Advance was clamped
 	moved   bool // there was an Advance
 	dirty   bool
 	ident   *Identity // set by this transaction
 	err     error     // an engine failed half way through a call: nothing can be committed
+
+	key, row []byte // of the last row that was set, for their memory
 }
 
 // tally counts for Stats; it is added to the store's when the transaction
@@ -111,8 +114,13 @@ func (w *writer) set(key []byte, r row) error {
 		}
 	}
 	w.tally.puts++
-	b := make([]byte, 0, rowDeadlineHeader+len(r.value))
-	return w.put(rowKey(key), appendRow(b, r))
+	w.key = append(append(w.key[:0], spaceRow), key...)
+	w.row = appendRow(w.row[:0], r)
+	err := w.put(w.key, w.row)
+	if cap(w.row) > chunkBytes {
+		w.row = nil
+	}
+	return err
 }
 
 // exchange replaces the index entries of a row. Either list may be nil. With

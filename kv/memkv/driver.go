@@ -1,24 +1,24 @@
 package memkv
 
 import (
-	"bytes"
 	"context"
 	"fmt"
+	"math"
 	"sync"
+	"sync/atomic"
 
-	"github.com/tidwall/btree"
 	"github.com/trimarandb/trimaran/fault"
 	"github.com/trimarandb/trimaran/kv"
 )
 
-// pairCost is what a pair takes beside its bytes: two slice headers and its
-// share of nodes that are half full.
-const pairCost = 96
+// pairCost is what a pair takes beside its bytes: what the allocator rounds up
+// to, and its share of nodes that are half full.
+const pairCost = 48
 
 // content is one state. Once it is published nothing in it changes, so readers
 // need no lock.
 type content struct {
-	tree  *btree.BTreeG[kv.Pair]
+	tree  *tree
 	bytes int64 // of keys and values
 }
 
@@ -26,10 +26,10 @@ type content struct {
 type DB struct {
 	max int64
 
-	mu      sync.Mutex // never held while a tree is walked
-	live    content
+	live atomic.Pointer[content] // nil when closed
+
+	mu      sync.Mutex // over changes of live; never held while a tree is walked
 	writing bool
-	closed  bool
 }
 
 var (
@@ -38,12 +38,14 @@ var (
 	_ kv.Volatile    = (*DB)(nil)
 	_ kv.Sizer       = (*DB)(nil)
 	_ kv.Generations = (*DB)(nil)
+	_ kv.Getter      = (*DB)(nil)
 )
 
 // New returns an empty engine. It fails with fault.ErrInvalid if the options
 // make no sense.
 func New(o *Options) (*DB, error) {
-	db := &DB{live: content{tree: newTree()}}
+	db := &DB{}
+	db.live.Store(&content{tree: newTree()})
 	if o != nil {
 		db.max = o.MaxSize
 	}
@@ -53,30 +55,61 @@ func New(o *Options) (*DB, error) {
 	return db, nil
 }
 
-func newTree() *btree.BTreeG[kv.Pair] {
-	less := func(a, b kv.Pair) bool { return bytes.Compare(a.Key, b.Key) < 0 }
-	return btree.NewBTreeGOptions(less, btree.Options{NoLocks: true})
-}
-
 // Begin starts a transaction. A second writable one is fault.ErrConflict.
 func (db *DB) Begin(ctx context.Context, writable bool) (kv.DriverTx, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	if writable {
+		return db.beginWrite()
+	}
+	live, err := db.content()
+	if err != nil {
+		return nil, err
+	}
+	return &tx{db: db, content: *live}, nil
+}
+
+func (db *DB) beginWrite() (kv.DriverTx, error) {
 	db.mu.Lock()
 	defer db.mu.Unlock()
-	if db.closed {
-		return nil, fmt.Errorf("memory engine: %w", fault.ErrClosed)
+	live, err := db.content()
+	if err != nil {
+		return nil, err
 	}
-	t := &tx{db: db, content: db.live, writable: writable}
-	if writable {
-		if db.writing {
-			return nil, fmt.Errorf("memory engine has a writer: %w", fault.ErrConflict)
-		}
-		db.writing = true
-		t.tree = t.tree.IsoCopy()
+	if db.writing {
+		return nil, fmt.Errorf("memory engine has a writer: %w", fault.ErrConflict)
 	}
-	return t, nil
+	db.writing = true
+	return &tx{db: db, content: content{tree: live.tree.IsoCopy(), bytes: live.bytes}, writable: true}, nil
+}
+
+// content is what is committed.
+func (db *DB) content() (*content, error) {
+	if c := db.live.Load(); c != nil {
+		return c, nil
+	}
+	return nil, fmt.Errorf("memory engine: %w", fault.ErrClosed)
+}
+
+// AppendGet appends the value of key as it is committed now.
+func (db *DB) AppendGet(dst, key []byte) ([]byte, error) {
+	c, err := db.content()
+	if err != nil {
+		return nil, err
+	}
+	return c.appendGet(dst, key)
+}
+
+func (c *content) appendGet(dst, key []byte) ([]byte, error) {
+	x, found := c.tree.Get(at(key))
+	if !found {
+		return nil, fault.ErrNotFound
+	}
+	if dst == nil {
+		dst = make([]byte, 0, x.valueLen)
+	}
+	return append(dst, x.value()...), nil
 }
 
 // commit publishes what a writable transaction made of the content.
@@ -84,10 +117,10 @@ func (db *DB) commit(c content) error {
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	db.writing = false
-	if db.closed {
-		return fmt.Errorf("memory engine: %w", fault.ErrClosed)
+	if _, err := db.content(); err != nil {
+		return err
 	}
-	db.live = c
+	db.live.Store(&c)
 	return nil
 }
 
@@ -104,8 +137,7 @@ func (db *DB) Sync() error { return nil }
 func (db *DB) Close() error {
 	db.mu.Lock()
 	defer db.mu.Unlock()
-	db.closed = true
-	db.live = content{tree: newTree()}
+	db.live.Store(nil)
 	return nil
 }
 
@@ -117,9 +149,11 @@ func (db *DB) Volatile() bool { return true }
 
 // Size describes the live content.
 func (db *DB) Size() (kv.Size, error) {
-	db.mu.Lock()
-	defer db.mu.Unlock()
-	return kv.Size{Pairs: int64(db.live.tree.Len()), Bytes: db.live.bytes, Memory: db.live.cost()}, nil
+	c, err := db.content()
+	if err != nil {
+		return kv.Size{}, err
+	}
+	return kv.Size{Pairs: int64(c.tree.Len()), Bytes: c.bytes, Memory: c.cost()}, nil
 }
 
 // cost is what MaxSize bounds.
@@ -128,29 +162,25 @@ func (c *content) cost() int64 { return c.bytes + int64(c.tree.Len())*pairCost }
 // put sets a pair in a copy of its own, unless the content would be over limit
 // afterwards and has grown.
 func (c *content) put(key, value []byte, limit int64) error {
+	if int64(len(key))+int64(len(value)) > math.MaxUint32 {
+		return fmt.Errorf("memory engine: a pair of %d and %d bytes: %w", len(key), len(value), fault.ErrInvalid)
+	}
 	if limit > 0 {
 		grow := int64(len(key)+len(value)) + pairCost
-		if old, found := c.tree.Get(kv.Pair{Key: key}); found {
-			grow = int64(len(value) - len(old.Value))
+		if old, found := c.tree.Get(at(key)); found {
+			grow = int64(len(value)) - int64(old.valueLen)
 		}
 		if grow > 0 && c.cost()+grow > limit {
 			return fmt.Errorf("memory engine holds %d of %d bytes, %d more do not fit: %w", c.cost(), limit, grow, fault.ErrFull)
 		}
 	}
-	both := append(append(make([]byte, 0, len(key)+len(value)), key...), value...)
-	p := kv.Pair{Key: both[:len(key):len(key)], Value: both[len(key):]}
-	old, replaced := c.tree.Set(p)
-	c.bytes += int64(len(value))
-	if replaced {
-		c.bytes -= int64(len(old.Value))
-	} else {
-		c.bytes += int64(len(key))
-	}
+	x := newItem(key, value)
+	old, _ := c.tree.Set(x)
+	c.bytes += x.size() - old.size()
 	return nil
 }
 
 func (c *content) delete(key []byte) {
-	if old, found := c.tree.Delete(kv.Pair{Key: key}); found {
-		c.bytes -= int64(len(old.Key) + len(old.Value))
-	}
+	old, _ := c.tree.Delete(at(key))
+	c.bytes -= old.size()
 }

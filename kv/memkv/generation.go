@@ -34,13 +34,13 @@ func (g *generation) Switch() error {
 	g.db.mu.Lock()
 	defer g.db.mu.Unlock()
 	switch {
-	case g.done || g.db.closed:
+	case g.done || g.db.live.Load() == nil:
 		return fmt.Errorf("memory engine: generation: %w", fault.ErrClosed)
 	case g.db.writing:
 		return fmt.Errorf("memory engine has a writer: %w", fault.ErrConflict)
 	}
 	g.done = true
-	g.db.live = g.content
+	g.db.live.Store(&g.content)
 	return nil
 }
 

@@ -6,7 +6,6 @@ import (
 	"iter"
 	"sync/atomic"
 
-	"github.com/tidwall/btree"
 	"github.com/trimarandb/trimaran/fault"
 	"github.com/trimarandb/trimaran/kv"
 )
@@ -34,11 +33,19 @@ func (t *tx) Get(key []byte) ([]byte, error) {
 	if err := t.check(false); err != nil {
 		return nil, err
 	}
-	p, found := t.tree.Get(kv.Pair{Key: key})
+	x, found := t.tree.Get(at(key))
 	if !found {
 		return nil, fault.ErrNotFound
 	}
-	return p.Value, nil
+	return x.value(), nil
+}
+
+// AppendGet is Get for a caller who keeps the value.
+func (t *tx) AppendGet(dst, key []byte) ([]byte, error) {
+	if err := t.check(false); err != nil {
+		return nil, err
+	}
+	return t.appendGet(dst, key)
 }
 
 func (t *tx) Scan(r kv.Range) iter.Seq2[kv.Pair, error] {
@@ -59,23 +66,35 @@ func (t *tx) Scan(r kv.Range) iter.Seq2[kv.Pair, error] {
 	}
 }
 
-func ascend(tree *btree.BTreeG[kv.Pair], r kv.Range, yield func(kv.Pair, error) bool) {
-	tree.Ascend(kv.Pair{Key: r.Lo}, func(p kv.Pair) bool {
-		return (len(r.Hi) == 0 || bytes.Compare(p.Key, r.Hi) < 0) && yield(p, nil)
+// ascend looks for the pair at the end first: to know a pair again takes no
+// look at its key, which is elsewhere in memory.
+func ascend(tree *tree, r kv.Range, yield func(kv.Pair, error) bool) {
+	var end *byte
+	if len(r.Hi) > 0 {
+		if bytes.Compare(r.Lo, r.Hi) >= 0 {
+			return
+		}
+		tree.Ascend(at(r.Hi), func(x item) bool {
+			end = x.both
+			return false
+		})
+	}
+	tree.Ascend(at(r.Lo), func(x item) bool {
+		return x.both != end && yield(x.pair(), nil)
 	})
 }
 
-func descend(tree *btree.BTreeG[kv.Pair], r kv.Range, yield func(kv.Pair, error) bool) {
-	visit := func(p kv.Pair) bool {
-		if len(r.Hi) > 0 && bytes.Compare(p.Key, r.Hi) >= 0 {
+func descend(tree *tree, r kv.Range, yield func(kv.Pair, error) bool) {
+	visit := func(x item) bool {
+		if len(r.Hi) > 0 && bytes.Compare(x.key(), r.Hi) >= 0 {
 			return true // the bound itself
 		}
-		return bytes.Compare(p.Key, r.Lo) >= 0 && yield(p, nil)
+		return bytes.Compare(x.key(), r.Lo) >= 0 && yield(x.pair(), nil)
 	}
 	if len(r.Hi) == 0 {
 		tree.Reverse(visit)
 	} else {
-		tree.Descend(kv.Pair{Key: r.Hi}, visit)
+		tree.Descend(at(r.Hi), visit)
 	}
 }
 

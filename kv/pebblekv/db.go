@@ -40,6 +40,7 @@ var (
 	_ kv.Sizer       = (*DB)(nil)
 	_ kv.Compacter   = (*DB)(nil)
 	_ kv.Generations = (*DB)(nil)
+	_ kv.Getter      = (*DB)(nil)
 )
 
 // Begin starts a transaction. A second writable one is fault.ErrConflict.
@@ -64,7 +65,7 @@ func (db *DB) Begin(ctx context.Context, writable bool) (kv.DriverTx, error) {
 		return &readTx{db: db, g: g, view: g.see()}, nil
 	}
 	db.writing = true
-	return &writeTx{db: db, g: g, batch: g.db.NewIndexedBatch()}, nil
+	return &writeTx{db: db, g: g, batch: g.db.NewBatch()}, nil
 }
 
 // end is the end of a transaction.
@@ -98,23 +99,42 @@ func (db *DB) hold(g *generation) func() {
 	}
 }
 
-// call is a call under way on the live generation.
-func (db *DB) call(what string, do func(g *generation) error) error {
+// use returns the live generation, for a call that ends with drop.
+func (db *DB) use() (*generation, error) {
 	db.mu.Lock()
+	defer db.mu.Unlock()
 	if db.closed {
-		db.mu.Unlock()
-		return errClosed(what)
+		return nil, fault.ErrClosed
 	}
 	db.calls.Add(1)
-	g := db.live
-	g.refs++
-	db.mu.Unlock()
+	db.live.refs++
+	return db.live, nil
+}
+
+func (db *DB) drop(g *generation) {
 	defer db.calls.Done()
-	defer func() {
-		db.mu.Lock()
-		defer db.mu.Unlock()
-		db.unref(g)
-	}()
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	db.unref(g)
+}
+
+// AppendGet appends the value of key as it is committed now.
+func (db *DB) AppendGet(dst, key []byte) ([]byte, error) {
+	g, err := db.use()
+	if err != nil {
+		return nil, errClosed("get")
+	}
+	defer db.drop(g)
+	return g.get(g.db, dst, key)
+}
+
+// call is a call under way on the live generation.
+func (db *DB) call(what string, do func(g *generation) error) error {
+	g, err := db.use()
+	if err != nil {
+		return errClosed(what)
+	}
+	defer db.drop(g)
 	if err := do(g); err != nil {
 		return fmt.Errorf("pebble engine: %s: %w", what, err)
 	}

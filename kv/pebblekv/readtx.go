@@ -19,13 +19,16 @@ type readTx struct {
 	view *view        // nil when the transaction has ended
 }
 
-func (t *readTx) Get(key []byte) ([]byte, error) {
+func (t *readTx) Get(key []byte) ([]byte, error) { return t.AppendGet(nil, key) }
+
+// AppendGet is Get for a caller who has memory.
+func (t *readTx) AppendGet(dst, key []byte) ([]byte, error) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	if t.view == nil {
 		return nil, errClosed("transaction")
 	}
-	return t.g.get(t.view.snap, key)
+	return t.g.get(t.view.snap, dst, key)
 }
 
 func (t *readTx) Scan(r kv.Range) iter.Seq2[kv.Pair, error] {

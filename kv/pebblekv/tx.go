@@ -2,7 +2,6 @@ package pebblekv
 
 import (
 	"bytes"
-	"errors"
 	"iter"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -12,16 +11,18 @@ import (
 
 // get copies the value: to lend it would keep its block in memory until the
 // transaction ends.
-func (g *generation) get(r pebble.Reader, key []byte) ([]byte, error) {
+func (g *generation) get(r pebble.Reader, dst, key []byte) ([]byte, error) {
 	v, closer, err := r.Get(key)
-	if errors.Is(err, pebble.ErrNotFound) {
+	if err == pebble.ErrNotFound { //nolint:errorlint // Pebble returns it bare, and it is no failure
 		return nil, fault.ErrNotFound
 	}
 	if err != nil {
 		return nil, g.damaged(err)
 	}
-	v = append(make([]byte, 0, len(v)), v...)
-	return v, closer.Close()
+	if dst == nil {
+		dst = make([]byte, 0, len(v))
+	}
+	return append(dst, v...), closer.Close()
 }
 
 // iterator sees r as it is now, and keeps the generation until end is called.

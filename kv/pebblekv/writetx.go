@@ -2,6 +2,7 @@ package pebblekv
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"iter"
 
@@ -17,7 +18,8 @@ const maxBatch = 3 << 30
 // entryCost bounds what an entry of a batch takes beside its bytes.
 const entryCost = 16
 
-// writeTx is an indexed batch.
+// writeTx is a batch. It gets an index when it is read after a write: that
+// costs more than the write, and most transactions read first or not at all.
 type writeTx struct {
 	db    *DB
 	g     *generation
@@ -40,7 +42,30 @@ func (t *writeTx) Get(key []byte) ([]byte, error) {
 	if err := t.check(0); err != nil {
 		return nil, err
 	}
-	return t.g.get(t.batch, key)
+	r, err := t.reader()
+	if err != nil {
+		return nil, err
+	}
+	return t.g.get(r, nil, key)
+}
+
+// reader is what the transaction sees: while it has written nothing, what is
+// committed, which nobody else changes.
+func (t *writeTx) reader() (pebble.Reader, error) {
+	if t.batch.Empty() {
+		return t.g.db, nil
+	}
+	if !t.batch.Indexed() {
+		indexed := t.g.db.NewIndexedBatch()
+		if err := indexed.Apply(t.batch, nil); err != nil {
+			return nil, errors.Join(t.g.damaged(err), indexed.Close())
+		}
+		if err := t.batch.Close(); err != nil {
+			return nil, errors.Join(t.g.damaged(err), indexed.Close())
+		}
+		t.batch = indexed
+	}
+	return t.batch, nil
 }
 
 func (t *writeTx) Scan(r kv.Range) iter.Seq2[kv.Pair, error] {
@@ -48,7 +73,11 @@ func (t *writeTx) Scan(r kv.Range) iter.Seq2[kv.Pair, error] {
 		if err := t.check(0); err != nil {
 			return nil, nil, err
 		}
-		return t.db.iterator(t.g, t.batch, r)
+		seen, err := t.reader()
+		if err != nil {
+			return nil, nil, err
+		}
+		return t.db.iterator(t.g, seen, r)
 	})
 }
 

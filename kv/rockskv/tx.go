@@ -11,16 +11,21 @@ import (
 	"github.com/trimarandb/trimaran/kv"
 )
 
-// get returns a copy, made by RocksDB.
-func (g *generation) get(o *grocksdb.ReadOptions, key []byte) ([]byte, error) {
-	v, err := g.db.GetBytes(o, key)
-	switch {
-	case err != nil:
+// get appends a copy of the value to dst.
+func (g *generation) get(o *grocksdb.ReadOptions, dst, key []byte) ([]byte, error) {
+	v, err := g.db.GetPinned(o, key)
+	if err != nil {
 		return nil, g.damaged(err)
-	case v == nil:
+	}
+	defer v.Destroy()
+	if !v.Exists() {
 		return nil, fault.ErrNotFound
 	}
-	return v, nil
+	data := v.Data()
+	if dst == nil {
+		dst = make([]byte, 0, len(data))
+	}
+	return append(dst, data...), nil
 }
 
 // source is what a walk reads. It is kept until end is called.
@@ -70,7 +75,7 @@ func (src *source) merge(c *cursor, yield func(kv.Pair, error) bool) bool {
 				c.skip(s)
 				continue
 			}
-			if !yield(kv.Pair{Key: c.key, Value: c.value()}, nil) {
+			if !yield(kv.Pair{Key: c.key, Value: c.value}, nil) {
 				return false
 			}
 			c.next()

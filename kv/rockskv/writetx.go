@@ -45,7 +45,7 @@ func (t *writeTx) Get(key []byte) ([]byte, error) {
 	case n != nil || t.over.hides(key) != nil:
 		return nil, fault.ErrNotFound
 	}
-	return t.g.get(t.g.read, key)
+	return t.g.get(t.g.read, nil, key)
 }
 
 func (t *writeTx) Scan(r kv.Range) iter.Seq2[kv.Pair, error] {
