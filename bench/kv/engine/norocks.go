@@ -1,0 +1,5 @@
+//go:build !(rocksdb && cgo)
+
+package engine
+
+func rocks() []Kind { return nil }
