@@ -5,6 +5,7 @@
 //	trimaran doctor         examine a node that does not start, and repair it
 //	trimaran snapshot       list, verify, copy and remove snapshots
 //	trimaran log            show, print and verify a log
+//	trimaran kv             look into data, and copy it
 //	trimaran config         check a configuration file, show what it means, print the schema
 //	trimaran version        say what this is
 //	trimaran help VERB      examples of each
@@ -91,7 +92,7 @@ func newRoot() *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w\nTry: %s --help", err, cmd.CommandPath())}
 	})
-	root.AddCommand(newServe(), newDoctor(), newSnapshot(), newLog(), newConfig(), newVersion(), exitCodes())
+	root.AddCommand(newServe(), newDoctor(), newSnapshot(), newLog(), newKV(), newConfig(), newVersion(), exitCodes())
 	return root
 }
 
