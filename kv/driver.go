@@ -103,6 +103,12 @@ type Getter interface {
 	AppendGet(dst, key []byte) ([]byte, error)
 }
 
+// Counter is a [DriverTx] that counts the keys in [lo, hi) in less time than a
+// walk takes.
+type Counter interface {
+	Count(lo, hi []byte) (uint64, error)
+}
+
 // Engine is a driver that has a name for [Stats].
 type Engine interface{ Engine() string }
 
@@ -120,11 +126,14 @@ type Sizer interface {
 	Size() (Size, error)
 }
 
-// Size is what a [Sizer] knows. Pairs and Bytes count everything stored: rows,
-// also dead ones, deadlines, index entries, marks.
+// Size is what a [Sizer] knows; the rest is zero. Pairs and Bytes count
+// everything stored: rows, also dead ones, deadlines, index entries, marks.
 type Size struct {
 	Pairs, Bytes int64 // Bytes: keys and values
+	Estimated    bool  // Pairs is about as much: what was overwritten or removed may count still
 	Memory, Disk int64 // taken by the engine
+
+	CacheHits, CacheMisses int64 // reads of blocks since the engine was opened
 }
 
 // Generations is a driver that can build a whole new content beside the live

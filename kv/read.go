@@ -223,9 +223,14 @@ func (s *Store) NextDeadline(ctx context.Context) (next time.Time, err error) {
 	return next, err
 }
 
-// Count counts the rows of r by walking them.
-func (s *Store) Count(ctx context.Context, r Range) (uint64, error) {
-	n := uint64(0)
+// Count counts the rows of r, by walking them unless the engine can count, as
+// the one in memory can.
+func (s *Store) Count(ctx context.Context, r Range) (n uint64, err error) {
+	counted := false
+	err = s.peek(ctx, "count", func(t *txn) error { n, counted, err = t.counted(r); return err })
+	if counted || err != nil {
+		return n, wrap("count", err)
+	}
 	for _, err := range s.Scan(ctx, r) {
 		if err != nil {
 			return 0, fmt.Errorf("count: %w", err)

@@ -1,6 +1,7 @@
 package kv
 
 import (
+	"context"
 	"fmt"
 	"sync/atomic"
 )
@@ -10,6 +11,9 @@ type Stats struct {
 	Engine   string
 	Volatile bool // the engine forgets everything when closed
 	Size     Size // zero if the engine cannot tell
+
+	Rows    uint64 // that are alive
+	Counted bool   // the engine counts rows; if not, Rows is zero and Count walks
 
 	Commits  uint64 // transactions that changed something
 	Puts     uint64 // rows written by them
@@ -63,8 +67,14 @@ func (s *Store) Stats() (Stats, error) {
 	s.mu.Lock()
 	st.OpenTxns = len(s.open)
 	s.mu.Unlock()
+	err := s.peek(context.Background(), "stats", func(t *txn) (err error) {
+		st.Rows, st.Counted, err = t.counted(Range{})
+		return err
+	})
+	if err != nil {
+		return Stats{}, err
+	}
 	if z, ok := As[Sizer](s.d); ok {
-		var err error
 		if st.Size, err = z.Size(); err != nil {
 			return Stats{}, fmt.Errorf("stats: %w", err)
 		}

@@ -250,8 +250,11 @@ func (t *txn) Scan(r Range) iter.Seq2[Pair, error] {
 	}
 }
 
-// Count counts the rows of r by walking them.
+// Count counts the rows of r, by walking them unless the engine can count.
 func (t *txn) Count(r Range) (uint64, error) {
+	if n, ok, err := t.counted(r); ok || err != nil {
+		return n, wrap("count", err)
+	}
 	n := uint64(0)
 	for _, err := range t.Scan(r) {
 		if err != nil {
@@ -260,6 +263,35 @@ func (t *txn) Count(r Range) (uint64, error) {
 		n++
 	}
 	return n, nil
+}
+
+// counted counts with a [Counter]: all rows that are there, without the dead
+// ones, which the queue of deadlines tells. It reports false if there is no
+// counter, or if some row is dead and r is only a part: the queue is not in the
+// order of keys.
+func (t *txn) counted(r Range) (n uint64, ok bool, err error) {
+	c, ok := t.d.(Counter)
+	if !ok {
+		return 0, false, nil
+	}
+	if err := t.enter("count"); err != nil {
+		return 0, false, err
+	}
+	defer t.leave()
+	now, err := t.now()
+	if err != nil {
+		return 0, false, err
+	}
+	dead, err := c.Count([]byte{spaceDeadline}, deadlineKey(now+1, nil))
+	if err != nil || dead > 0 && len(r.Lo)+len(r.Hi) > 0 {
+		return 0, false, err
+	}
+	rows := rowRange(r)
+	n, err = c.Count(rows.Lo, rows.Hi)
+	if err == nil && dead > n {
+		err = damaged("%d dead rows of %d", dead, n)
+	}
+	return n - dead, err == nil, err
 }
 
 // Mark is the mark of the state that this transaction sees. In a [WriteTx] it

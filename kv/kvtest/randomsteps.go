@@ -41,6 +41,9 @@ func (r *run) scanAny() {
 		}
 	}
 	r.sameKeys(fmt.Sprintf("Scan(%+v)", x), got, r.model.alive(x))
+	n, err := r.s.Count(r.ctx, x)
+	r.ok("Count", err)
+	same(&r.probe, fmt.Sprintf("Count(%+v)", x), int(n), len(got))
 }
 
 func (r *run) pagesAny() {
@@ -247,6 +250,14 @@ func (r *run) everything() {
 		same(&r.probe, fmt.Sprintf("value of %q", pair.Key), string(pair.Value), row.value)
 	}
 	r.sameKeys("Scan", got, r.model.alive(kv.Range{}))
+	n, err := r.s.Count(r.ctx, kv.Range{})
+	r.ok("Count", err)
+	same(&r.probe, "Count", int(n), len(got))
+	st, err := r.s.Stats()
+	r.ok("Stats", err)
+	if st.Counted {
+		same(&r.probe, "rows in Stats", int(st.Rows), len(got))
+	}
 	r.times()
 	if r.model.state == indexReady {
 		r.query()

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"iter"
+	"sort"
 	"sync/atomic"
 
 	"github.com/trimarandb/trimaran/fault"
@@ -46,6 +47,22 @@ func (t *tx) AppendGet(dst, key []byte) ([]byte, error) {
 		return nil, err
 	}
 	return t.appendGet(dst, key)
+}
+
+// Count finds both ends and takes their distance.
+func (t *tx) Count(lo, hi []byte) (uint64, error) {
+	if err := t.check(false); err != nil {
+		return 0, err
+	}
+	return uint64(max(0, t.below(hi)-t.below(lo))), nil
+}
+
+// below counts the pairs whose key is below key.
+func (c *content) below(key []byte) int {
+	return sort.Search(c.tree.Len(), func(i int) bool {
+		x, _ := c.tree.GetAt(i)
+		return bytes.Compare(x.key(), key) >= 0
+	})
 }
 
 func (t *tx) Scan(r kv.Range) iter.Seq2[kv.Pair, error] {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -224,13 +225,24 @@ func (g *generation) bounds() (lo, hi []byte, err error) {
 func (db *DB) Engine() string { return engineName }
 
 // Size tells what the live content takes in memory and on disk, log files kept
-// for use again included. Pebble does not count pairs, so neither are they nor
-// their bytes told.
+// for use again included, and how the cache does. Pairs are those in tables: an
+// estimate, without what is in memory still.
 func (db *DB) Size() (size kv.Size, err error) {
 	err = db.call("size", func(g *generation) error {
 		m := g.db.Metrics()
 		size.Disk = int64(m.DiskSpaceUsage())
 		size.Memory = m.BlockCache.Size + m.FileCache.Size + int64(m.MemTable.Size+m.MemTable.ZombieSize)
+		size.CacheHits, size.CacheMisses = m.BlockCache.Hits, m.BlockCache.Misses
+		levels, err := g.db.SSTables()
+		if err != nil {
+			return g.damaged(err)
+		}
+		size.Estimated = true
+		for _, t := range slices.Concat(levels...) {
+			// A deletion is an entry, and takes another one away.
+			size.Pairs += int64(t.TableStats.NumEntries) - 2*int64(t.TableStats.NumDeletions)
+		}
+		size.Pairs = max(0, size.Pairs)
 		return nil
 	})
 	return size, err

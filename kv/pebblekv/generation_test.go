@@ -248,7 +248,7 @@ func TestCompactAndSize(t *testing.T) {
 	ok(t, db.Compact(t.Context()))
 	size, err := db.Size()
 	ok(t, err)
-	if size.Disk <= 0 || size.Memory <= 0 {
+	if size.Disk <= 0 || size.Memory <= 0 || !size.Estimated || size.Pairs != 1 {
 		t.Errorf("Size = %+v", size)
 	}
 	if err := db.Close(); err != nil {

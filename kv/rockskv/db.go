@@ -206,7 +206,7 @@ func (db *DB) Engine() string { return engineName }
 // RocksDB's estimate of the number of pairs.
 func (db *DB) Size() (size kv.Size, err error) {
 	err = db.call("size", func(g *generation) error {
-		size.Pairs = g.property("rocksdb.estimate-num-keys")
+		size.Pairs, size.Estimated = g.property("rocksdb.estimate-num-keys"), true
 		size.Disk = g.property("rocksdb.total-sst-files-size")
 		size.Memory = g.property("rocksdb.block-cache-usage") + g.property("rocksdb.size-all-mem-tables") + g.property("rocksdb.estimate-table-readers-mem")
 		return nil

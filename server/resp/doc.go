@@ -26,6 +26,7 @@
 //   - SCAN walks in key order and refuses a cursor that this server no longer
 //     knows, instead of missing keys. It is not allowed inside MULTI.
 //   - KEYS and MGET refuse to answer more than 64 MiB.
-//   - DBSIZE counts by walking, and never a key whose deadline has passed.
+//   - DBSIZE never counts a key whose deadline has passed. It counts by walking,
+//     unless the data is in memory.
 //   - There is one database, and RESP3 is refused.
 package resp
