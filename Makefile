@@ -1,12 +1,12 @@
 # The checks themselves are in .ci/run, which CI runs without make.
 .DEFAULT_GOAL := help
-.PHONY: help check test race lint fuzz cover tidy crash mutants bench benchmarks ci
+.PHONY: help check test race lint fuzz cover tidy crash mutants bench bench-kv benchmarks ci
 
 FUZZTIME ?= 10
 BENCHFLAGS ?= -quick
 
 help: ## list the targets
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
 check: ## what every commit passes: format, vet, lint, import table, tests, tidy
 	@.ci/run format vet lint archtest tests tidy
@@ -37,6 +37,9 @@ tidy: ## go mod tidy in every module: a new dependency of the root is one of ben
 
 bench: ## the log beside its peers and the device; all of it with BENCHFLAGS=
 	@cd bench && go run ./log $(BENCHFLAGS)
+
+bench-kv: ## the key-value store beside its engines and its peers; at its usual size with BENCHFLAGS=
+	@cd bench && go run ./kv $(BENCHFLAGS)
 
 benchmarks: ## the Go benchmarks
 	go test -run '^$$' -bench . -benchmem ./...

@@ -68,6 +68,7 @@ func (k *KV) Write(b Batch) error {
 	})
 }
 
+// Get is Store.Get.
 func (k *KV) Get(key []byte) ([]byte, error) {
 	v, err := k.Store.Get(k.ctx, key)
 	if errors.Is(err, fault.ErrNotFound) {
@@ -76,6 +77,7 @@ func (k *KV) Get(key []byte) ([]byte, error) {
 	return v, err
 }
 
+// MultiGet is Store.MultiGet.
 func (k *KV) MultiGet(keys [][]byte, visit func(int, []byte)) error {
 	values, err := k.Store.MultiGet(k.ctx, keys)
 	for i, v := range values {
@@ -84,6 +86,7 @@ func (k *KV) MultiGet(keys [][]byte, visit func(int, []byte)) error {
 	return err
 }
 
+// Scan is Store.Scan.
 func (k *KV) Scan(from []byte, n int, visit func(key, value []byte)) error {
 	for p, err := range k.Store.Scan(k.ctx, kv.Range{Lo: from}) {
 		if err != nil {
@@ -97,6 +100,7 @@ func (k *KV) Scan(from []byte, n int, visit func(key, value []byte)) error {
 	return nil
 }
 
+// Settle compacts, where there is something to compact.
 func (k *KV) Settle() error {
 	if err := k.Compact(k.ctx); !errors.Is(err, fault.ErrUnsupported) {
 		return err
@@ -104,6 +108,7 @@ func (k *KV) Settle() error {
 	return nil
 }
 
+// Update is one transaction.
 func (k *KV) Update(key []byte, change func(old []byte) []byte) error {
 	return k.Store.Update(k.ctx, func(t *kv.WriteTx) error {
 		old, err := t.Get(key)
@@ -114,11 +119,13 @@ func (k *KV) Update(key []byte, change func(old []byte) []byte) error {
 	})
 }
 
+// Export is Store.Export.
 func (k *KV) Export(w io.Writer) (int64, error) {
 	sum, err := k.Store.Export(k.ctx, w)
 	return int64(sum.Bytes), err
 }
 
+// Import is Store.Import, of an export.
 func (k *KV) Import(r io.Reader, _ Batch) error {
 	_, err := k.Store.Import(k.ctx, r, nil)
 	return err
