@@ -64,7 +64,14 @@ func (s *Store) write(b *batch) error {
 			}
 		}
 	}
-	if err := s.ensure(s.tail, s.tail.end+n, b.class); err != nil {
+	err := s.ensure(s.tail, s.tail.end+n, b.class)
+	if vfs.IsFull(err) && s.tail.end > s.tail.head && s.roomInSpare(n) {
+		// No file can grow, but one is there that is long enough.
+		if err = s.rotate(); err == nil {
+			err = s.ensure(s.tail, s.tail.end+n, b.class)
+		}
+	}
+	if err != nil {
 		return err
 	}
 	b.seg, b.base = s.tail.seg, s.tail.end+frameSize

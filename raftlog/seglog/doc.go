@@ -65,7 +65,7 @@
 // # Space
 //
 // Files of ended segments occupy at most twice what lives in them, and one
-// segment more; the active segment and up to two spares come on top. Live
+// segment more; the active segment and up to four spares come on top. Live
 // entries of the sparsest segment are moved to keep it so.
 //
 // # Assumptions

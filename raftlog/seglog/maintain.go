@@ -38,9 +38,9 @@ func (s *Store) maintain() {
 func (s *Store) chores() {
 	for {
 		s.work.Store(false)
-		err := s.sealAll()
+		err := s.free() // first: a full disk puts the rest off
 		if err == nil {
-			err = s.free()
+			err = s.sealAll()
 		}
 		if err == nil {
 			err = s.compact()
@@ -121,17 +121,19 @@ func (s *Store) free() error {
 
 // retire makes a spare of a dead segment if there is need of one.
 func (s *Store) retire(seg *segment) error {
-	s.mu.RLock()
-	n := len(s.spares)
-	s.mu.RUnlock()
-	if n < maxSpares && s.large(seg.written) {
+	if s.keeps(seg.written) {
 		return s.recycle(seg)
 	}
+	s.discard(seg)
+	return nil
+}
+
+// discard has the file of a dead segment removed.
+func (s *Store) discard(seg *segment) {
 	s.trash = append(s.trash, removal{seg.name, seg.written})
 	if err := seg.f.Close(); err != nil {
 		s.o.Logger.Warn("close dead segment", "dir", s.dir, "segment", seg.name, "error", err)
 	}
-	return nil
 }
 
 // large reports whether a file of that size is worth keeping as a spare.

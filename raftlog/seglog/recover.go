@@ -45,6 +45,10 @@ func (s *Store) recover(n names) error {
 			}
 		}
 	}
+	// Before another segment is begun: where the disk is full, it is in one of them.
+	if err := s.openSpares(n); err != nil {
+		return err
+	}
 	if m != nil {
 		if err = s.openClean(m, headers); err == nil {
 			err = s.adopt(m.state)
@@ -55,9 +59,6 @@ func (s *Store) recover(n names) error {
 	}
 	if err == nil {
 		err = s.checkSeals()
-	}
-	if err == nil {
-		err = s.openSpares(n)
 	}
 	for _, g := range s.groups {
 		g.next = g.shape.Clone()

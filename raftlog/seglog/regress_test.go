@@ -115,13 +115,15 @@ func TestRefusedWriteIsTakenBack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := appendOne(s, raftlog.Group{}, 1); err != nil {
+	large := func(i uint64) raftlog.GroupBatch {
+		return raftlog.GroupBatch{Batch: raftlog.Batch{Entries: []raftlog.Entry{{Index: i, Term: 1, Data: make([]byte, 6000)}}}}
+	}
+	if err := s.Write(large(1)); err != nil { // the segment has blocks for the next one
 		t.Fatal(err)
 	}
 	r.ops = nil
 	full.Store(true)
-	big := raftlog.Batch{Entries: []raftlog.Entry{{Index: 2, Term: 1, Data: make([]byte, 6000)}}}
-	if err := s.Write(raftlog.GroupBatch{Batch: big}); !errors.Is(err, fault.ErrFull) {
+	if err := s.Write(large(2)); !errors.Is(err, fault.ErrFull) {
 		t.Errorf("append = %v, want ErrFull", err)
 	}
 	if sync := r.index("sync", ""); sync < 0 {
@@ -132,7 +134,7 @@ func TestRefusedWriteIsTakenBack(t *testing.T) {
 		t.Errorf("last = %d after a crash, want 1", last)
 	}
 	full.Store(false)
-	if err := s.Write(raftlog.GroupBatch{Batch: big}); err != nil {
+	if err := s.Write(large(2)); err != nil {
 		t.Errorf("append with room again = %v", err)
 	}
 	if err := s.Close(); err != nil {

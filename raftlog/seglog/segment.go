@@ -86,7 +86,11 @@ func (s *Store) newSegment(h header, checkpoint func([]byte) []byte, more func(b
 	copy(t.block[:], b[t.end/block*block:])
 	b = append(b, make([]byte, blocks(t.end)-t.end)...)
 	t.limit = s.limit(t.head)
-	if err := s.publish(seg, b); err != nil {
+	size := blocks(t.end + s.reserve())
+	if more != nil {
+		size = 0 // a recovery makes do without the reserve, so that a full disk can be opened
+	}
+	if err := s.publish(seg, b, size); err != nil {
 		return nil, err
 	}
 	seg.end = t.end
@@ -107,12 +111,16 @@ func (s *Store) limit(head int64) int64 {
 // must not keep votes from being saved, nor compaction from making room.
 func (s *Store) reserve() int64 { return min(64<<10, s.o.SegmentSize/8) }
 
-// publish makes b the start of a segment's file: a spare, or else a new one. A
-// failure before the rename changes nothing.
-func (s *Store) publish(seg *segment, b []byte) error {
+// publish makes b the start of a segment's file: a spare, or else a new one. Both
+// consist of written blocks up to size at least. A failure before the rename
+// changes nothing.
+func (s *Store) publish(seg *segment, b []byte, size int64) error {
 	sp, err := s.takeSpare(seg.name + vfs.TempSuffix)
 	if err != nil {
 		return &unchangedError{err}
+	}
+	if n := size - int64(len(b)); n > 0 && size > sp.size {
+		b = append(b, make([]byte, n)...)
 	}
 	if _, err = sp.f.WriteAt(b, 0); err != nil {
 		s.putBack(sp)

@@ -27,6 +27,27 @@ type was struct{ seq, salt uint64 }
 // beyond is removed.
 const maxSpares = 4
 
+// keeps reports whether a freed file of that size is worth keeping: one that is
+// as large as segments are, while there are fewer than maxSpares. Where heads
+// are so large that segments exceed SegmentSize by far, there are two.
+func (s *Store) keeps(size int64) bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	n, sum := len(s.spares), size
+	for _, sp := range s.spares {
+		sum += sp.size
+	}
+	return s.large(size) && n < maxSpares && (n < 2 || sum <= (maxSpares+1)*s.o.SegmentSize)
+}
+
+// roomInSpare reports whether the next segment is begun in a spare that takes a
+// frame of n bytes.
+func (s *Store) roomInSpare(n int64) bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return len(s.spares) > 0 && s.spares[0].size >= blocks(s.tail.head+n+s.reserve())
+}
+
 // takeSpare returns a file to begin a segment in: a spare, or else a new one of
 // that name.
 func (s *Store) takeSpare(name string) (spare, error) {
@@ -72,7 +93,7 @@ func (s *Store) openSpares(n names) error {
 		if err != nil {
 			return errors.Join(err, sp.f.Close())
 		}
-		if !taken && s.large(sp.size) && len(s.spares) < maxSpares {
+		if !taken && s.keeps(sp.size) {
 			s.spares = append(s.spares, *sp)
 			continue
 		}
@@ -111,7 +132,10 @@ func (s *Store) taken(sp *spare) (bool, error) {
 func (s *Store) recycle(seg *segment) error {
 	s.lastSpare++
 	sp := spare{name: spareName(s.lastSpare), f: seg.f, size: seg.written}
-	if err := s.fs.Rename(seg.name, sp.name); err != nil {
+	if err := s.fs.Rename(seg.name, sp.name); vfs.IsFull(err) {
+		s.discard(seg) // there is no room for another name
+		return nil
+	} else if err != nil {
 		return errors.Join(err, seg.f.Close()) // the next open finds it dead
 	}
 	if err := s.fs.SyncDir("."); err != nil {

@@ -269,9 +269,9 @@ func (s *Store) end() error {
 	if err := s.flush(); err != nil {
 		return err
 	}
-	err := s.sealAll()
+	err := s.free()
 	if err == nil {
-		err = s.free()
+		err = s.sealAll()
 	}
 	if err != nil {
 		s.o.Logger.Warn("maintenance put off", "dir", s.dir, "error", err)
