@@ -59,6 +59,12 @@ func (s *Store) open() error {
 		return err
 	}
 	for _, name := range names.temps {
+		if number, ok := parseSpareName(strings.TrimSuffix(name, vfs.TempSuffix)); ok {
+			// Large, and its name is not used again: it can wait.
+			s.lastSpare = max(s.lastSpare, number)
+			s.trash = append(s.trash, removal{name, s.o.SegmentSize})
+			continue
+		}
 		if err := s.fs.Remove(name); err != nil {
 			return err
 		}

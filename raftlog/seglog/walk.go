@@ -113,7 +113,7 @@ func (w *walker) bytes(off, n int64) ([]byte, error) {
 	}
 	if off < w.start || off+n > w.start+int64(len(w.window)) {
 		// Little at first: many a walker wants one frame.
-		const most = 1 << 20
+		const most = 256 << 10 // stays in the processor's cache until it is parsed
 		ahead := min(max(8*int64(cap(w.window)), block), most)
 		size := min(max(n, ahead), w.limit-off)
 		if int64(cap(w.window)) < size {
