@@ -71,25 +71,3 @@ func (r *Reader) fill(n int) error {
 	}
 	return nil
 }
-
-// Writer writes frames one after another to a stream.
-type Writer struct {
-	w    io.Writer
-	seed uint32
-	buf  []byte
-	off  int64
-}
-
-// NewWriter writes frames with that seed to w, one Write call each.
-func NewWriter(w io.Writer, seed uint32) *Writer { return &Writer{w: w, seed: seed} }
-
-// Offset is the position in the stream after the last frame written.
-func (w *Writer) Offset() int64 { return w.off }
-
-// Write writes one frame. After an error the stream is of no use.
-func (w *Writer) Write(kind byte, payload []byte) error {
-	w.buf = Append(w.buf[:0], kind, w.seed, payload)
-	n, err := w.w.Write(w.buf)
-	w.off += int64(n)
-	return err
-}
