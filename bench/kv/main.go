@@ -17,6 +17,8 @@ import (
 	"regexp"
 	"strings"
 	"time"
+
+	"github.com/trimarandb/trimaran/bench/kv/engine"
 )
 
 // settings are what the flags say.
@@ -37,7 +39,7 @@ func main() {
 		r, err = compare(s, p)
 		p.end()
 		if err == nil {
-			r.Command = "go run ./kv " + strings.Join(os.Args[1:], " ")
+			r.Command = "go run " + engine.Tags + "./kv " + strings.Join(os.Args[1:], " ")
 			err = r.write(os.Stdout, s.output)
 		}
 	}

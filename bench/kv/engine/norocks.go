@@ -2,4 +2,7 @@
 
 package engine
 
+// Tags are what the program was built with.
+const Tags = ""
+
 func rocks() []Kind { return nil }

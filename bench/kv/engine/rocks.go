@@ -33,6 +33,9 @@ import (
 	"github.com/trimarandb/trimaran/kv/rockskv"
 )
 
+// Tags are what the program was built with.
+const Tags = "-tags rocksdb "
+
 func rocks() []Kind {
 	return []Kind{
 		{Name: "trimaran/rocksdb", Version: "this tree", Open: func(dir string, o Options) (Store, error) {
