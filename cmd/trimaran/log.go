@@ -10,7 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/trimarandb/trimaran/config"
 	"github.com/trimarandb/trimaran/raftlog/seglog"
 )
 
@@ -18,46 +17,61 @@ func newLog() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "log",
 		Short: "Look into the log of a node, also of one that runs",
-		Long: `Reads the log in a directory: the log's own, or the data directory of a node. Nothing is
+		Long: `Reads the log in a directory: the log's own, the data directory of a node, or where the
+node's configuration file (--config) says, below DIR if both are given. Nothing is
 locked, changed or made, and nothing is repaired: of a log that a crash left behind it
 tells what the next open will find. Beside a node that runs it tells what the log was
 at a moment; the last write may not be acknowledged yet.`,
 	}
+	cmd.PersistentFlags().String("config", "", "configuration file of the node")
 	cmd.AddCommand(newLogStats(), newLogDump(), newLogVerify())
 	return cmd
 }
 
-// oneLog takes the directory of a log.
+// oneLog takes the directory of a log, or none where there is a configuration.
 func oneLog(cmd *cobra.Command, args []string) error {
-	if len(args) != 1 {
-		return usageError{fmt.Errorf("log %s: want one directory, got %d\nTry: %s --help", cmd.Name(), len(args), cmd.CommandPath())}
+	if len(args) > 1 || len(args) == 0 && !cmd.Flags().Changed("config") {
+		return usageError{fmt.Errorf("log %s: want one directory or --config, got %d\nTry: %s --help", cmd.Name(), len(args), cmd.CommandPath())}
 	}
 	return nil
 }
 
-// withLog looks at a log for fn.
-func withLog(cmd *cobra.Command, dir string, fn func(ctx context.Context, dir string, i *seglog.Inspector) error) (err error) {
-	if dir, err = logDir(dir); err != nil {
-		return err
-	}
+// withLog looks at the log in dir for fn.
+func withLog(cmd *cobra.Command, dir string, fn func(ctx context.Context, i *seglog.Inspector) error) (err error) {
 	i, err := seglog.Inspect(dir, nil)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, i.Close()) }()
-	return fn(cmd.Context(), dir, i)
+	return fn(cmd.Context(), i)
 }
 
-// logDir is where the log of a node's data directory is, or else dir itself.
-func logDir(dir string) (string, error) {
-	if _, err := os.Stat(dir); err != nil {
+// logDir is where the log of a node's data directory is, or else the directory
+// that is given itself.
+func logDir(cmd *cobra.Command, args []string) (dir string, err error) {
+	n := defaultNode()
+	if file, _ := cmd.Flags().GetString("config"); file != "" {
+		if n, err = loadNode(file); err != nil {
+			return "", err
+		}
+		if n.storage.Log.Path == "" {
+			return "", usageError{fmt.Errorf("log %s: %s keeps the log in memory, where nothing can look at it", cmd.Name(), file)}
+		}
+	}
+	if len(args) > 0 {
+		n.data = args[0]
+	}
+	dir = n.storage.Log.Path
+	if !filepath.IsAbs(dir) {
+		dir = filepath.Join(n.data, dir)
+	}
+	if info, err := os.Stat(dir); len(args) == 0 || err == nil && info.IsDir() {
+		return dir, nil
+	}
+	if _, err := os.Stat(n.data); err != nil {
 		return "", fmt.Errorf("log directory: %w", err)
 	}
-	below := filepath.Join(dir, config.Default().Log.Path)
-	if info, err := os.Stat(below); err == nil && info.IsDir() {
-		return below, nil
-	}
-	return dir, nil
+	return n.data, nil
 }
 
 // logState is how a log was found, as it is printed.

@@ -16,7 +16,7 @@ import (
 
 func newLogDump() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "dump DIR",
+		Use:   "dump [DIR]",
 		Short: "Print the entries of a log, one a line",
 		Long: `Prints index, term, kind, time, sizes and CRC-32C (of Data) of each entry, group by group,
 with -o json one object a line. An entry that is damaged has a line that says so, and
@@ -49,7 +49,11 @@ the stable keys of each group before its entries.`,
 		if d.from > d.to {
 			return usageError{fmt.Errorf("dump: --from %d is beyond --to %d", d.from, d.to)}
 		}
-		return withLog(cmd, args[0], func(ctx context.Context, dir string, i *seglog.Inspector) error {
+		dir, err := logDir(cmd, args)
+		if err != nil {
+			return err
+		}
+		return withLog(cmd, dir, func(ctx context.Context, i *seglog.Inspector) error {
 			return d.run(ctx, cmd, dir, i)
 		})
 	}

@@ -14,7 +14,7 @@ import (
 
 func newLogStats() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "stats DIR",
+		Use:   "stats [DIR]",
 		Short: "Show groups, files and state of a log",
 		Long: `Shows how the log was found, its groups with their bounds, terms and the names of their
 stable keys, and its files with what lives in them. Entries are not read: log verify
@@ -25,7 +25,11 @@ does that.`,
 	}
 	out := outputFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		return withLog(cmd, args[0], func(_ context.Context, dir string, i *seglog.Inspector) error {
+		dir, err := logDir(cmd, args)
+		if err != nil {
+			return err
+		}
+		return withLog(cmd, dir, func(_ context.Context, i *seglog.Inspector) error {
 			s := statsOf(dir, i)
 			return out.print(cmd.OutOrStdout(), s, s.text)
 		})

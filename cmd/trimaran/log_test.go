@@ -83,6 +83,32 @@ func TestLogVerbs(t *testing.T) {
 	logVerbs(t, data, "crashed", 0)
 }
 
+// With a configuration file the log is where that says, below another data
+// directory if one is given.
+func TestLogByConfiguration(t *testing.T) {
+	data, stop := openedLog(t)
+	stop()
+	must(t, os.Rename(filepath.Join(data, "log"), filepath.Join(data, "wal")))
+	section := func(node string) string {
+		return write(t, node+"raft_storage:\n  log_storage: {backend_type: append_log, path: wal}\n"+
+			"  snapshot_storage: {backend_type: compressed_file}\n  app_storage: {backend_type: pebble}\n")
+	}
+	for _, args := range [][]string{{"--config", section("node: {data: " + data + "}\n")}, {data, "--config", section("")}} {
+		for _, verb := range []string{"stats", "dump", "verify"} {
+			out, _ := typed(t, exitOK, append([]string{"log", verb, "-o", "json"}, args...)...)
+			if verb != "dump" && decode[logState](t, out).Dir != filepath.Join(data, "wal") || out == "" {
+				t.Errorf("log %s %v = %s", verb, args, out)
+			}
+		}
+	}
+	typed(t, exitUsage, "log", "stats")
+	typed(t, exitUsage, "log", "stats", data, data)
+	typed(t, exitNotFound, "log", "stats", "--config", write(t, "node: {data: "+data+"}\n"))
+	if _, said := typed(t, exitUsage, "log", "verify", "--config", "../../examples/memory-optimized.yaml"); !strings.Contains(said, "in memory") {
+		t.Errorf("a log in memory: %s", said)
+	}
+}
+
 func logVerbs(t *testing.T, dir, state string, pid int) {
 	t.Helper()
 	before := tree(t, dir)

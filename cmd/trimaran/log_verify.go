@@ -15,7 +15,7 @@ import (
 
 func newLogVerify() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "verify DIR",
+		Use:   "verify [DIR]",
 		Short: "Read a log to its end and check every byte",
 		Long: `Reads every frame and every index of all segments in use and checks their checksums.
 Damage is listed place by place, and makes the exit code 3. Damage that keeps the log
@@ -34,8 +34,12 @@ node that runs, --rate leaves it the disk.`,
 		if *rate < 0 {
 			return usageError{fmt.Errorf("verify: --rate %d is negative", *rate)}
 		}
-		v := logVerified{logState: logState{Dir: args[0], State: "damaged"}, Damages: []logDamage{}}
-		err := withLog(cmd, args[0], func(ctx context.Context, dir string, i *seglog.Inspector) error {
+		dir, err := logDir(cmd, args)
+		if err != nil {
+			return err
+		}
+		v := logVerified{logState: logState{Dir: dir, State: "damaged"}, Damages: []logDamage{}}
+		err = withLog(cmd, dir, func(ctx context.Context, i *seglog.Inspector) error {
 			v.logState = stateOf(dir, i.Info())
 			return v.run(ctx, i, *rate, cmd.ErrOrStderr())
 		})
