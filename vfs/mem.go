@@ -115,6 +115,8 @@ func (n *node) rename(from, to string) error {
 		return syscall.ENOTDIR
 	case strings.HasPrefix(to, from+"/"):
 		return syscall.EINVAL
+	case src == old:
+		return nil // two names of one file: POSIX does nothing
 	}
 	delete(up.entries, path.Base(from))
 	dir.entries[path.Base(to)] = src

@@ -150,6 +150,8 @@ func link(t *testing.T, fsys vfs.FS) {
 	is(t, vfs.Link(fsys, "a", "a"), fs.ErrExist)
 	is(t, vfs.Link(fsys, "dir", "dir2"), fs.ErrPermission)
 	ok(t, vfs.Link(fsys, "a", "dir/b"))
+	ok(t, fsys.Rename("a", "dir/b")) // both stay
+	same(t, "entries", names(t, fsys, "."), []string{"a", "dir", "taken"})
 	f, err := fsys.OpenWrite("a")
 	ok(t, err)
 	_, err = f.WriteAt([]byte("new"), 0)
