@@ -45,7 +45,8 @@ const (
 // Of a log that nobody holds it finds what Open would find, and says in Info
 // what Open would do about its end. Of one that somebody writes to it finds a
 // state that the log was in between the call and the return: every write up to
-// some write, the last of which may not be acknowledged yet; what SyncInterval
+// some write, the last of which may not be acknowledged yet, nor ever where the
+// disk has no room for all of it and it is taken back; what SyncInterval
 // and SyncNever still have in memory is not there. What looks like damage is
 // damage only if it is seen again while no name changes.
 //
