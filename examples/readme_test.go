@@ -17,6 +17,13 @@ import (
 	"strings"
 	"testing"
 
+	hashicorp "github.com/hashicorp/raft"
+	"go.etcd.io/raft/v3"
+	"go.etcd.io/raft/v3/raftpb"
+
+	"github.com/trimarandb/trimaran"
+	"github.com/trimarandb/trimaran/adapter/etcdraft"
+	"github.com/trimarandb/trimaran/adapter/hashiraft"
 	"github.com/trimarandb/trimaran/config"
 	"github.com/trimarandb/trimaran/kv"
 	"github.com/trimarandb/trimaran/raftlog"
@@ -151,6 +158,12 @@ func tour(ctx context.Context, dir string) error {
 	if err := together(ctx, filepath.Join(dir, "storage")); err != nil {
 		return err
 	}
+	if err := belowHashicorp(ctx, filepath.Join(dir, "hashicorp")); err != nil {
+		return err
+	}
+	if err := belowEtcd(filepath.Join(dir, "etcd")); err != nil {
+		return err
+	}
 	dir = filepath.Join(dir, "log")
 	store, err := seglog.Open(dir, nil)
 	if err != nil {
@@ -210,3 +223,50 @@ func severalGroups(store *seglog.Store) (err error) {
 	)
 	return err
 }
+
+func belowHashicorp(ctx context.Context, dir string) error {
+	apply := func(tx *kv.WriteTx, l *hashicorp.Log) (any, error) { return nil, tx.Put(l.Data, nil) }
+	raftConfig := hashicorp.DefaultConfig()
+	raftConfig.LocalID = "a"
+	_, transport := hashicorp.NewInmemTransport("a")
+	storage, err := config.OpenDir(dir, &config.Options{
+		Storage: trimaran.Options{Owner: trimaran.OwnerLibrary, SkipsNonCommands: true},
+	})
+	if err != nil {
+		return err
+	}
+	defer storage.Close()
+	adapter, err := hashiraft.New(ctx, storage, apply, nil)
+	if err != nil {
+		return err
+	}
+	node, err := adapter.NewRaft(raftConfig, transport)
+	if err != nil {
+		return err
+	}
+	return errors.Join(adapter.Close(), node.Shutdown().Error())
+}
+
+func belowEtcd(dir string) error {
+	var machine nothing
+	var transport nothing
+	raftConfig := &raft.Config{ID: 1, ElectionTick: 10, HeartbeatTick: 1, MaxInflightMsgs: 256}
+	storage, err := etcdraft.Open(dir, nil)
+	if err != nil {
+		return err
+	}
+	defer storage.Close()
+	node, err := etcdraft.Start(raftConfig, storage, machine, transport, nil)
+	if err != nil {
+		return err
+	}
+	return node.Close()
+}
+
+// nothing is a state machine and a transport that do nothing.
+type nothing struct{}
+
+func (nothing) Send([]*raftpb.Message)                            {}
+func (nothing) Applied() (uint64, *raftpb.ConfState, error)       { return 0, nil, nil }
+func (nothing) Apply(context.Context, []etcdraft.Committed) error { return nil }
+func (nothing) Restore(context.Context, *raftpb.Snapshot) error   { return nil }

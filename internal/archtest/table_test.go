@@ -57,7 +57,7 @@ var table = []row{
 	{path: "metrics/prom", level: 4, modules: []string{"github.com/prometheus/client_golang"}},
 
 	{path: "adapter/hashiraft", level: 5, modules: []string{"github.com/hashicorp/raft", "github.com/hashicorp/go-hclog"}},
-	{path: "adapter/etcdraft", level: 5, modules: []string{"go.etcd.io/raft/v3"}},
+	{path: "adapter/etcdraft", level: 5, modules: []string{"go.etcd.io/raft/v3", "google.golang.org/protobuf"}},
 	{
 		path: "server", level: 5,
 		also:    []string{"adapter/*", "server/*"}, // it replicates through one, and puts its own parts together
