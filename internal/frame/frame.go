@@ -41,6 +41,33 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // Sum continues the CRC-32C seed over b.
 func Sum(seed uint32, b []byte) uint32 { return crc32.Update(seed, castagnoli, b) }
 
+// Shift turns the sum of n bytes that began with seed 0 into what Sum(seed, ...)
+// of the same bytes is, in a time that hardly depends on n: so the bytes can be
+// summed before the seed is known.
+func Shift(sum, seed uint32, n int) uint32 {
+	// A checksum is a remainder of polynomials over bits, so the seed moves up
+	// by 8n places: it is multiplied with x^8n. Bit 31 is the coefficient of 1.
+	power, square := uint32(1)<<31, uint32(1)<<23
+	for ; n > 0; n >>= 1 {
+		if n&1 != 0 {
+			power = multiply(power, square)
+		}
+		square = multiply(square, square)
+	}
+	return sum ^ multiply(power, seed)
+}
+
+// multiply multiplies modulo the polynomial of CRC-32C.
+func multiply(a, b uint32) (product uint32) {
+	for ; a != 0; a <<= 1 {
+		if a>>31 != 0 {
+			product ^= b
+		}
+		b = b>>1 ^ crc32.Castagnoli&-(b&1)
+	}
+	return product
+}
+
 // Header is what precedes a payload.
 type Header struct {
 	Kind byte
@@ -55,6 +82,11 @@ func Begin(b []byte) []byte { return append(b, make([]byte, HeaderSize)...) }
 // Finish fills the header at b[start:] for the payload that follows it. The
 // payload must be shorter than 4 GiB.
 func Finish(b []byte, start int, kind byte, seed uint32) {
+	Seal(b, start, kind, seed, Sum(seed, b[start+HeaderSize:]))
+}
+
+// Seal is Finish for a payload whose Sum the caller knows.
+func Seal(b []byte, start int, kind byte, seed, sum uint32) {
 	payload := b[start+HeaderSize:]
 	if uint64(len(payload)) > math.MaxUint32 {
 		panic(fmt.Sprintf("frame: payload of %d bytes", len(payload)))
@@ -63,7 +95,7 @@ func Finish(b []byte, start int, kind byte, seed uint32) {
 	clear(h)
 	binary.LittleEndian.PutUint32(h, uint32(len(payload)))
 	h[4] = kind
-	binary.LittleEndian.PutUint32(h[8:], Sum(seed, payload))
+	binary.LittleEndian.PutUint32(h[8:], sum)
 	binary.LittleEndian.PutUint32(h[12:], Sum(seed, h[:12]))
 }
 

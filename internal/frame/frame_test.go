@@ -17,6 +17,20 @@ func TestGolden(t *testing.T) {
 	}
 }
 
+func TestShift(t *testing.T) {
+	b := make([]byte, 3000)
+	for i := range b {
+		b[i] = byte(i * i >> 3)
+	}
+	for _, n := range []int{0, 1, 2, 3, 7, 8, 255, 256, 2999, 3000} {
+		for _, seed := range []uint32{0, 1, 1 << 31, 0xdecafbad, 0xffffffff} {
+			if got, want := Shift(Sum(0, b[:n]), seed, n), Sum(seed, b[:n]); got != want {
+				t.Errorf("Shift of %d bytes by %#x = %#x, want %#x", n, seed, got, want)
+			}
+		}
+	}
+}
+
 func TestEveryFlippedBitIsNoticed(t *testing.T) {
 	const seed = 42
 	b := Append(nil, 1, seed, []byte("some payload"))
