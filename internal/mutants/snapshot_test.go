@@ -33,11 +33,12 @@ var snapshotMutants = []mutant{
 		layer:  "snapshot",
 		breaks: "what is listed is whole",
 		file:   "snapshot/dirbucket/pending.go",
-		old: `	err := p.f.SyncData()
+		old: `		err = p.f.SyncData()
+	}
 	if err == nil {
 		err = p.f.Close()
 `,
-		new: `	err := error(nil)
+		new: `	}
 	if err == nil {
 		err = p.f.Close()
 `,
@@ -48,12 +49,13 @@ var snapshotMutants = []mutant{
 		layer:  "snapshot",
 		breaks: "a snapshot whose bytes may be lost is not published",
 		file:   "snapshot/dirbucket/pending.go",
-		old: `	err := p.f.SyncData()
+		old: `		err = p.f.SyncData()
+	}
 	if err == nil {
 		err = p.f.Close()
 `,
-		new: `	_ = p.f.SyncData()
-	err := error(nil)
+		new: `		_ = p.f.SyncData()
+	}
 	if err == nil {
 		err = p.f.Close()
 `,

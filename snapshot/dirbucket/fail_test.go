@@ -334,3 +334,42 @@ func TestAbortFails(t *testing.T) {
 	open(t, mem)
 	wantNothingLeft(t, mem)
 }
+
+// A long object is synced while it is written, beside the writing. A failure of
+// that sync costs the object, as one in Commit does.
+func TestSyncBesideWritesFails(t *testing.T) {
+	for _, commit := range []bool{false, true} {
+		var syncs atomic.Int64
+		broken := errors.New("broken")
+		b := open(t, vfs.Hook(vfs.NewMem(), func(op vfs.Op) error {
+			if op.Kind == "syncdata" && syncs.Add(1) == 1 {
+				return broken
+			}
+			return nil
+		}))
+		p, err := b.Create(t.Context(), "object")
+		if err != nil {
+			t.Fatal(err)
+		}
+		part := make([]byte, 16<<20)
+		for range 3 { // the second begins the sync
+			if _, err := p.Write(part); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if commit {
+			err = p.Commit(t.Context())
+		} else {
+			_, err = p.Write(part) // begins the next
+		}
+		if !errors.Is(err, broken) {
+			t.Errorf("commit %v: error %v, want %v", commit, err, broken)
+		}
+		if err := p.Abort(); err != nil {
+			t.Errorf("Abort = %v", err)
+		}
+		if all, err := contents(t.Context(), b); err != nil || len(all) != 0 || syncs.Load() != 1 {
+			t.Errorf("commit %v: %d objects, %v, after %d syncs, want none after one", commit, len(all), err, syncs.Load())
+		}
+	}
+}
