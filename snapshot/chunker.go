@@ -52,19 +52,21 @@ func newChunker(target int) chunker {
 // needed.
 func (c *chunker) cut(chunk []byte) int {
 	end := min(len(chunk), c.largest)
-	i := max(c.pos, c.smallest-gearWindow)
-	hash := c.hash
+	i, hash := max(c.pos, c.smallest-gearWindow), c.hash
 	for ; i < min(end, c.smallest); i++ {
 		hash = hash<<1 + gearTable[chunk[i]]
 	}
-	for mask := c.early; i < end; i++ {
-		if i >= c.target {
-			mask = c.late
-		}
-		hash = hash<<1 + gearTable[chunk[i]]
-		if hash&mask == 0 {
-			c.hash, c.pos = 0, 0
-			return i + 1
+	for _, part := range [...]struct {
+		to   int
+		mask uint64
+	}{{c.target, c.early}, {c.largest, c.late}} {
+		if to := min(end, part.to); i < to {
+			var n int
+			if hash, n = roll(hash, chunk[i:to], part.mask); n > 0 {
+				c.hash, c.pos = 0, 0
+				return i + n
+			}
+			i = to
 		}
 	}
 	if end == c.largest {
@@ -73,4 +75,27 @@ func (c *chunker) cut(chunk []byte) int {
 	}
 	c.hash, c.pos = hash, end
 	return 0
+}
+
+// roll continues the hash over b, and stops behind the first byte that makes
+// the bits of mask zero; n is 0 if there is none. Four bytes at a time spare
+// the processor from waiting for each addition before it begins the next.
+func roll(hash uint64, b []byte, mask uint64) (_ uint64, n int) {
+	t := &gearTable
+	for ; n+4 <= len(b); n += 4 {
+		q := b[n : n+4 : n+4]
+		t0, t1, t2, t3 := t[q[0]], t[q[1]], t[q[2]], t[q[3]]
+		h1, h2 := hash<<1+t0, hash<<2+(t0<<1+t1)
+		h3, h4 := h2<<1+t2, h2<<2+(t2<<1+t3)
+		if h1&mask == 0 || h2&mask == 0 || h3&mask == 0 || h4&mask == 0 {
+			break
+		}
+		hash = h4
+	}
+	for ; n < len(b); n++ {
+		if hash = hash<<1 + t[b[n]]; hash&mask == 0 {
+			return hash, n + 1
+		}
+	}
+	return hash, 0
 }

@@ -4,22 +4,28 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"fmt"
+	"slices"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 	"github.com/pierrec/lz4/v4"
 )
 
+// zstdWindow is how far back a match may be. Chunks are about as long, and no
+// more than this was measured to help.
+const zstdWindow = 1 << 20
+
 // squeezer compresses chunks, one after another, with one codec and level.
 type squeezer struct {
 	codec    Codec
-	compress func(dst, raw []byte) ([]byte, error)
-	close    func()
-	buf      []byte
+	compress func(dst, raw []byte) ([]byte, error) // appends; nil for none
+	free     func()
 }
 
+func (s *squeezer) close() { s.free() }
+
 func newSqueezer(c Codec, level int) (*squeezer, error) {
-	s := &squeezer{codec: c, close: func() {}}
+	s := &squeezer{codec: c, free: func() {}}
 	switch c {
 	case CodecGzip:
 		zw, err := gzip.NewWriterLevel(nil, level)
@@ -31,32 +37,39 @@ func newSqueezer(c Codec, level int) (*squeezer, error) {
 		s.compress = lz4Compressor(level)
 	case CodecZstd:
 		enc, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderCRC(false),
-			zstd.WithEncoderLevel(zstd.EncoderLevelFromZstd(level)), zstd.WithWindowSize(maxChunk))
+			zstd.WithEncoderLevel(zstd.EncoderLevelFromZstd(level)), zstd.WithWindowSize(zstdWindow))
 		if err != nil {
 			return nil, err
 		}
 		s.compress = func(dst, raw []byte) ([]byte, error) { return enc.EncodeAll(raw, dst), nil }
-		s.close = func() { _ = enc.Close() } // it has no destination that could fail
+		s.free = func() { _ = enc.Close() } // it has no destination that could fail
 	}
 	return s, nil
 }
 
-// squeeze returns the chunk as it is stored: compressed, or as it is where
-// that would not make it shorter. The result is lent until the next call, or
-// is raw itself.
-func (s *squeezer) squeeze(raw []byte) (Codec, []byte, error) {
+// squeezers are the tools of a crew.
+func squeezers(n int, c Codec, level int) (tools []*squeezer, err error) {
+	tools = make([]*squeezer, n)
+	for i := range tools {
+		if tools[i], err = newSqueezer(c, level); err != nil {
+			return nil, err
+		}
+	}
+	return tools, nil
+}
+
+// squeeze appends the chunk as it is stored to dst: compressed, or nothing
+// where that would not make it shorter and it is stored as it is.
+func (s *squeezer) squeeze(dst, raw []byte) (Codec, []byte, error) {
 	if s.compress == nil {
-		return CodecNone, raw, nil
+		return CodecNone, dst, nil
 	}
-	out, err := s.compress(s.buf[:0], raw)
+	out, err := s.compress(dst, raw)
 	if err != nil {
-		return 0, nil, fmt.Errorf("compress a chunk with %v: %w", s.codec, err)
+		return 0, dst, fmt.Errorf("compress a chunk with %v: %w", s.codec, err)
 	}
-	if cap(out) > cap(s.buf) {
-		s.buf = out
-	}
-	if len(out) == 0 || len(out) >= len(raw) {
-		return CodecNone, raw, nil
+	if n := len(out) - len(dst); n == 0 || n >= len(raw) {
+		return CodecNone, out[:len(dst)], nil
 	}
 	return s.codec, out, nil
 }
@@ -81,21 +94,19 @@ func lz4Compressor(level int) func(dst, raw []byte) ([]byte, error) {
 		block = hc.CompressBlock
 	}
 	return func(dst, raw []byte) ([]byte, error) {
-		if n := lz4.CompressBlockBound(len(raw)); cap(dst) < n {
-			dst = make([]byte, n)
-		}
-		n, err := block(raw, dst[:cap(dst)])
+		start := len(dst)
+		dst = slices.Grow(dst, lz4.CompressBlockBound(len(raw)))
+		n, err := block(raw, dst[start:cap(dst)])
 		if err != nil {
 			return nil, err
 		}
-		return dst[:n], nil
+		return dst[:start+n], nil
 	}
 }
 
 // expander is the way back, for chunks of any codec. Its memory is that of the
-// largest chunk and of the decoders that were needed.
+// decoders that were needed.
 type expander struct {
-	buf  []byte
 	zstd *zstd.Decoder
 	gzip *gzip.Reader
 }
@@ -109,17 +120,16 @@ func (x *expander) close() {
 
 // expand returns the raw bytes of a stored chunk, which must be exactly raw
 // bytes long, at most maxChunk. No more than that is ever written, whatever
-// the compressed bytes claim. The result is lent until the next call.
-func (x *expander) expand(c Codec, raw int, data []byte) ([]byte, error) {
+// the compressed bytes claim. The result is in *buf, which grows as need be,
+// or is data itself.
+func (x *expander) expand(buf *[]byte, c Codec, raw int, data []byte) ([]byte, error) {
 	if c == CodecNone {
 		return data, nil
 	}
-	if cap(x.buf) < raw {
-		x.buf = make([]byte, raw)
-	}
+	*buf = roomFor(*buf, raw)
 	var n int
 	var err error
-	switch dst := x.buf[:raw:raw]; c {
+	switch dst := (*buf)[:raw:raw]; c {
 	case CodecGzip:
 		n, err = x.gunzip(dst, data)
 	case CodecLZ4:
@@ -135,7 +145,7 @@ func (x *expander) expand(c Codec, raw int, data []byte) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%v chunk: %w", c, err)
 	}
-	return x.buf[:raw], nil
+	return (*buf)[:raw], nil
 }
 
 func (x *expander) gunzip(dst, data []byte) (int, error) {
@@ -177,9 +187,9 @@ func (x *expander) unzstd(dst, data []byte) (int, error) {
 	return len(out), err
 }
 
-// check expands a stored chunk and compares it with its digest.
-func (x *expander) check(c Codec, e ChunkInfo, data []byte) ([]byte, error) {
-	raw, err := x.expand(c, e.Size, data)
+// check expands a stored chunk as expand does and compares it with its digest.
+func (x *expander) check(buf *[]byte, c Codec, e ChunkInfo, data []byte) ([]byte, error) {
+	raw, err := x.expand(buf, c, e.Size, data)
 	if err != nil {
 		return nil, err
 	}
@@ -187,4 +197,13 @@ func (x *expander) check(c Codec, e ChunkInfo, data []byte) ([]byte, error) {
 		return nil, errDigest
 	}
 	return raw, nil
+}
+
+// expanders are the tools of a crew.
+func expanders(n int) []*expander {
+	tools := make([]*expander, n)
+	for i := range tools {
+		tools[i] = new(expander)
+	}
+	return tools
 }

@@ -34,9 +34,9 @@
 // Damage is always a [*fault.Corruption]. A reader that returned [io.EOF] has
 // delivered exactly what was written; anything else is an error before that.
 //
-// Memory is bounded by a few chunks for each open handle, whatever the size of
-// the snapshot; writing and receiving add 48 bytes for each chunk, about 5 MB
-// for 100 GiB. Lengths found in a container or manifest are limits while
+// Memory is bounded by a few chunks for each open handle, as many as
+// Options.Workers says and two more, whatever the size of the snapshot; writing
+// and receiving add 48 bytes for each chunk, about 5 MB for 100 GiB. Lengths found in a container or manifest are limits while
 // reading and never the size of an allocation before they were compared with
 // the limits of the format.
 //
@@ -47,6 +47,12 @@
 // receiver says what it lacks, takes chunks in any order from any source that
 // has the snapshot, survives restarts in between, and copies what it already
 // holds in other snapshots.
+//
+// # Processors
+//
+// Chunks are compressed, expanded and hashed by Options.Workers goroutines at
+// once, and written, read and handed out in order by the goroutine that calls.
+// Handles leave no goroutine behind when they are closed.
 //
 // All methods of a Store may be called by several goroutines.
 package snapshot

@@ -3,6 +3,7 @@ package snapshot
 import (
 	"fmt"
 	"io"
+	"math/bits"
 	"slices"
 
 	"github.com/trimarandb/trimaran/internal/frame"
@@ -28,6 +29,16 @@ func appendBytes(p place, r io.Reader, off int64, n int, buf []byte) ([]byte, er
 		}
 	}
 	return buf, nil
+}
+
+// roomFor returns b without its bytes, or another buffer, with room for n, which
+// the caller knows to be within the limits of the format. There are few sizes,
+// so that a buffer that is used again and again is seldom replaced.
+func roomFor(b []byte, n int) []byte {
+	if cap(b) < n {
+		return make([]byte, 0, 1<<bits.Len(uint(n-1)))
+	}
+	return b[:0]
 }
 
 // readFrame reads a frame of a known kind and payload length into buf and
@@ -100,14 +111,32 @@ func readHeader(p place, r io.Reader) (header, error) {
 	return parseHeader(p, n, b[frame.HeaderSize:])
 }
 
+// chunkRoom is how many bytes of a chunk's frame come before the stored bytes.
+const chunkRoom = frame.HeaderSize + chunkPrefix
+
+// prefixChunk fills in what the payload of a chunk begins with, in a frame whose
+// stored bytes are behind chunkRoom bytes, and returns the sum of the payload
+// for seed 0.
+func prefixChunk(b []byte, c Codec, raw int) uint32 {
+	prefix := b[frame.HeaderSize:chunkRoom]
+	clear(prefix)
+	le.PutUint32(prefix, uint32(raw))
+	prefix[4] = byte(c)
+	return frame.Sum(0, b[frame.HeaderSize:])
+}
+
+// sealChunk makes b the frame of a chunk for that seed; sum is what prefixChunk
+// returned.
+func sealChunk(b []byte, seed, sum uint32) {
+	frame.Seal(b, 0, kindChunk, seed, frame.Shift(sum, seed, len(b)-frame.HeaderSize))
+}
+
 // appendChunk appends the frame of a chunk.
 func appendChunk(b []byte, seed uint32, c Codec, raw int, data []byte) []byte {
 	start := len(b)
-	b = frame.Begin(b)
-	b = le.AppendUint32(b, uint32(raw))
-	b = append(b, byte(c), 0, 0, 0)
+	b = append(b, make([]byte, chunkRoom)...)
 	b = append(b, data...)
-	frame.Finish(b, start, kindChunk, seed)
+	sealChunk(b[start:], seed, prefixChunk(b[start:], c, raw))
 	return b
 }
 

@@ -142,40 +142,69 @@ func (in *intake) copy(ctx context.Context, w io.Writer) (trailer, error) {
 }
 
 // chunks verifies chunks up to the first frame of another kind, which it
-// returns.
+// returns. They are expanded side by side.
 func (in *intake) chunks(ctx context.Context, r io.Reader) (*tally, []byte, error) {
-	var x expander
-	defer x.close()
-	sum := newTally(in.h.size())
-	var buf, entry []byte
+	c := newCrew(expanders(in.s.o.Workers), in.unpack)
+	defer c.dismiss((*expander).close)
+	sum, off := newTally(in.h.size()), in.h.size()
+	var ahead []byte
+	var err error // of reading, which counts behind what was read before
 	for {
-		if err := in.s.going(ctx); err != nil {
+		for ahead == nil && err == nil && !c.full() {
+			t := c.next()
+			var kind byte
+			if kind, t.frame, err = in.read(ctx, r, off, t.frame); err != nil {
+				break
+			}
+			if kind != kindChunk {
+				ahead = slices.Clone(t.frame)
+				break
+			}
+			t.e, t.err = ChunkInfo{Offset: off}, nil
+			off += int64(len(t.frame))
+			c.begin()
+		}
+		t := c.take()
+		if t == nil {
+			return sum, ahead, err
+		}
+		if err := in.add(sum, t); err != nil {
 			return nil, nil, err
 		}
-		off := sum.next
-		kind, b, err := readAnyFrame(in.p, r, off, in.h.nonce.seed(off), buf)
-		if err != nil {
-			return nil, nil, err
-		}
-		if kind != kindChunk {
-			return sum, slices.Clone(b), nil
-		}
-		buf = b
-		c, size, data, err := parseChunk(in.p, off, b[frame.HeaderSize:])
-		if err != nil {
-			return nil, nil, err
-		}
-		raw, err := x.expand(c, size, data)
-		if err != nil {
-			return nil, nil, in.p.broken(off, "", err)
-		}
-		entry = appendEntry(entry[:0], ChunkInfo{Offset: off, Size: size, StoredSize: len(data), Digest: sha256.Sum256(raw)})
-		if _, err := sum.add(in.p, off, entry); err != nil {
-			return nil, nil, err
-		}
-		if limit := in.s.o.MaxSize; limit > 0 && sum.raw > limit {
-			return nil, nil, fmt.Errorf("more than %d bytes: %w", limit, fault.ErrFull)
-		}
-		in.progress.report(sum.next, in.total)
 	}
+}
+
+func (in *intake) read(ctx context.Context, r io.Reader, off int64, buf []byte) (byte, []byte, error) {
+	if err := in.s.going(ctx); err != nil {
+		return 0, nil, err
+	}
+	return readAnyFrame(in.p, r, off, in.h.nonce.seed(off), buf)
+}
+
+// unpack finds out what a table has to say of a chunk.
+func (in *intake) unpack(x *expander, t *unpacking) {
+	c, size, data, err := parseChunk(in.p, t.e.Offset, t.frame[frame.HeaderSize:])
+	if err != nil {
+		t.err = err
+		return
+	}
+	if t.raw, err = x.expand(&t.buf, c, size, data); err != nil {
+		t.err = in.p.broken(t.e.Offset, "", err)
+		return
+	}
+	t.e.Size, t.e.StoredSize, t.e.Digest = size, len(data), sha256.Sum256(t.raw)
+}
+
+func (in *intake) add(sum *tally, t *unpacking) error {
+	if t.err != nil {
+		return t.err
+	}
+	if _, err := sum.add(in.p, t.e.Offset, appendEntry(nil, t.e)); err != nil {
+		return err
+	}
+	if limit := in.s.o.MaxSize; limit > 0 && sum.raw > limit {
+		return fmt.Errorf("more than %d bytes: %w", limit, fault.ErrFull)
+	}
+	in.progress.report(sum.next, in.total)
+	return nil
 }

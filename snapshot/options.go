@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"math/bits"
+	"runtime"
 	"time"
 
 	"github.com/trimarandb/trimaran/vfs"
@@ -40,6 +41,12 @@ type Options struct {
 	// installed or received. More is fault.ErrFull.
 	MaxSize int64
 
+	// Workers is how many chunks are compressed, expanded or hashed at the same
+	// time by one call or handle; by default GOMAXPROCS, but not more than 4.
+	// Each takes two to four times ChunkSize, and up to eight times where the
+	// content makes long chunks; those of zstd above level 5 take more.
+	Workers int
+
 	// Staging is where Receive keeps chunks until all are there. It belongs to
 	// the caller, who closes it after the store. By default it is in memory,
 	// and a transfer does not survive the store.
@@ -61,6 +68,8 @@ type Options struct {
 const (
 	minTarget = 4 << 10
 	maxTarget = defaultTarget
+
+	defaultWorkers = 4
 )
 
 // withDefaults fills in what is not set and refuses what makes no sense.
@@ -83,11 +92,16 @@ func (o *Options) withDefaults() (Options, error) {
 		return r, invalid("max snapshots is %d", r.MaxSnapshots)
 	case r.MaxSize < 0:
 		return r, invalid("max size is %d", r.MaxSize)
+	case r.Workers < 0:
+		return r, invalid("workers are %d", r.Workers)
 	}
 	if r.Retention != (Policy{}) {
 		if err := r.Retention.Validate(); err != nil {
 			return r, err
 		}
+	}
+	if r.Workers == 0 {
+		r.Workers = min(runtime.GOMAXPROCS(0), defaultWorkers)
 	}
 	if r.Staging == nil {
 		r.Staging = vfs.NewMem()
@@ -109,6 +123,7 @@ type CreateOptions struct {
 	Codec        Codec // zero: that of the store
 	Level        int   // zero: the default of Codec, or that of the store where Codec is zero too
 	NoMembership bool  // states that there is no membership
+	Workers      int   // zero: Options.Workers; fewer leave processors to what goes on beside
 	Size         int64 // expected payload, 0 if not known; used for Progress only
 	Progress     Progress
 }

@@ -1,7 +1,6 @@
 package snapshot
 
 import (
-	"crypto/sha256"
 	"io"
 	"slices"
 
@@ -14,7 +13,6 @@ type packer struct {
 	nonce nonce
 	tally *tally
 	table []byte
-	buf   []byte
 }
 
 // newPacker writes preamble and header.
@@ -31,26 +29,18 @@ func (p *packer) write(b []byte) error {
 	return err
 }
 
-// chunk writes the next chunk: raw bytes and their digest, and what of them is
-// stored.
-func (p *packer) chunk(c Codec, raw int, digest [32]byte, data []byte) error {
+// chunk writes the next chunk, of raw bytes with that digest. b is what of them
+// is stored, behind chunkRoom bytes that prefixChunk has seen; sum is what it
+// returned.
+func (p *packer) chunk(raw int, digest [32]byte, b []byte, sum uint32) error {
 	off := p.tally.next
 	n := len(p.table)
-	p.table = appendEntry(p.table, ChunkInfo{Offset: off, Size: raw, StoredSize: len(data), Digest: digest})
+	p.table = appendEntry(p.table, ChunkInfo{Offset: off, Size: raw, StoredSize: len(b) - chunkRoom, Digest: digest})
 	if _, err := p.tally.add(place{}, 0, p.table[n:]); err != nil {
 		return err
 	}
-	p.buf = appendChunk(p.buf[:0], p.nonce.seed(off), c, raw, data)
-	return p.write(p.buf)
-}
-
-// raw compresses a chunk and writes it.
-func (p *packer) raw(s *squeezer, chunk []byte) error {
-	c, data, err := s.squeeze(chunk)
-	if err != nil {
-		return err
-	}
-	return p.chunk(c, len(chunk), sha256.Sum256(chunk), data)
+	sealChunk(b, p.nonce.seed(off), sum)
+	return p.write(b)
 }
 
 // finish writes table and trailer.

@@ -10,10 +10,14 @@ import (
 )
 
 // Reader reads the payload of one snapshot from front to back. Each chunk is
-// verified, by checksum and SHA-256, before the first of its bytes is handed
-// out, and io.EOF comes only when all that was handed out is exactly what was
-// written. Its methods may be called by several goroutines, one at a time does
-// work. It holds one chunk.
+// verified, by the checksum of its stored bytes, before the first of its bytes
+// is handed out, and io.EOF comes only when all that was handed out is exactly
+// what was written. The digests, which name content and would cost more than
+// the decompression, are for Verify, Install and Receive.
+//
+// Its methods may be called by several goroutines, one at a time does work.
+// Chunks are expanded by Options.Workers goroutines of its own ahead of what is
+// read, and one more than that many are held.
 type Reader struct {
 	s       *Store
 	ctx     context.Context // of Open: io.Reader has no place for one
@@ -23,8 +27,8 @@ type Reader struct {
 	mu   sync.Mutex
 	src  *source
 	next func() ([]byte, error) // the next verified bytes, lent until the next call
-	x    expander
-	rest []byte // of them, not yet handed out
+	stop func()                 // ends what next began; nil where that is nothing
+	rest []byte                 // of them, not yet handed out
 	err  error
 }
 
@@ -41,7 +45,9 @@ func (s *Store) Open(ctx context.Context, id ID) (*Reader, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open snapshot %v: %w", id, err)
 	}
-	r.next = func() ([]byte, error) { return r.src.raw(&r.x) }
+	u := newUnpacker(r.src, s.o.Workers, false)
+	r.next = func() ([]byte, error) { t := u.next(); return t.raw, t.err }
+	r.stop = u.close
 	return r, nil
 }
 
@@ -136,7 +142,9 @@ func (r *Reader) Close() error {
 	err := r.src.close()
 	r.src, r.rest = nil, nil
 	r.err = r.fail(fault.ErrClosed)
-	r.x.close()
+	if r.stop != nil {
+		r.stop()
+	}
 	r.release()
 	r.s.disown(r)
 	if err != nil {

@@ -240,7 +240,7 @@ func (r *Receiver) accept(n int, src io.Reader) (Codec, []byte, error) {
 	}
 	var x expander
 	defer x.close()
-	if _, err := x.check(c, e, data); err != nil {
+	if _, err := x.check(new([]byte), c, e, data); err != nil {
 		return 0, nil, p.broken(0, "", err)
 	}
 	return c, data, nil

@@ -13,7 +13,6 @@ type source struct {
 	data  io.ReadCloser
 	table *tableReader
 	tr    io.Closer
-	buf   []byte
 }
 
 // openSource finds a container, reads its ends and stands before the first
@@ -50,33 +49,20 @@ func (s *Store) newSource(ctx context.Context, id ID) (*source, error) {
 	return src, nil
 }
 
-// next returns the next chunk as it is stored, verified by its checksum, and
-// its whole frame; both are lent until the next call. io.EOF: there are no
-// more, and the table agreed with the trailer. After damage to the chunk alone
-// next goes on behind it.
-func (c *source) next() (e ChunkInfo, codec Codec, data []byte, err error) {
+// read reads the frame of the next chunk into buf and verifies nothing of it.
+// io.EOF: there are no more, and the table agreed with the trailer.
+func (c *source) read(buf []byte) (e ChunkInfo, b []byte, err error) {
 	if e, err = c.table.next(); err != nil {
-		return e, 0, nil, err
+		return e, buf, err
 	}
-	p := c.l.place()
-	if c.buf, err = appendBytes(p, c.data, e.Offset, e.frameSize(), c.buf[:0]); err != nil {
-		return e, 0, nil, err
-	}
-	codec, data, err = checkChunk(p, e.Offset, c.l.h.nonce.seed(e.Offset), e, c.buf)
-	return e, codec, data, err
+	b, err = appendBytes(c.l.place(), c.data, e.Offset, e.frameSize(), roomFor(buf, e.frameSize()))
+	return e, b, err
 }
 
-// raw returns the next chunk as it was written, lent until the next call.
-func (c *source) raw(x *expander) ([]byte, error) {
-	e, codec, data, err := c.next()
-	if err != nil {
-		return nil, err
-	}
-	raw, err := x.check(codec, e, data)
-	if err != nil {
-		return nil, c.l.place().broken(e.Offset, "", err)
-	}
-	return raw, nil
+// verify verifies the frame of a chunk by its checksum. It may be called by
+// several goroutines, also while read is.
+func (c *source) verify(e ChunkInfo, b []byte) (Codec, []byte, error) {
+	return checkChunk(c.l.place(), e.Offset, c.l.h.nonce.seed(e.Offset), e, b)
 }
 
 func (c *source) close() error { return errors.Join(c.data.Close(), c.tr.Close()) }

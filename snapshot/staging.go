@@ -44,7 +44,7 @@ const (
 	chunkSuffix    = ".chunk"
 	stagingTemp    = ".tmp"
 	goneSuffix     = ".gone"
-	chunkFrameMost = frame.HeaderSize + chunkPrefix + maxChunk
+	chunkFrameMost = chunkRoom + maxChunk
 )
 
 func stagingName(key [32]byte) string { return stagingPrefix + hex.EncodeToString(key[:]) }
@@ -154,18 +154,20 @@ func (g *staging) put(e ChunkInfo, c Codec, data []byte) error {
 	return nil
 }
 
-// get reads a staged chunk and verifies its checksum, not its content.
-func (g *staging) get(digest [32]byte) (c Codec, raw int, data []byte, err error) {
+// get reads the frame of a staged chunk and verifies its checksum, not its
+// content.
+func (g *staging) get(digest [32]byte) (c Codec, raw int, b []byte, err error) {
 	name := chunkFile(digest)
 	p := place{path: g.name + "/" + name, class: fault.Uncommitted}
-	b, err := vfs.ReadFile(g.dir, name, chunkFrameMost)
+	b, err = vfs.ReadFile(g.dir, name, chunkFrameMost)
 	if err != nil {
 		return 0, 0, nil, p.broken(0, "staged chunk", err)
 	}
 	if err := checkFrame(p, 0, stagingSeed(digest), kindChunk, b); err != nil {
 		return 0, 0, nil, err
 	}
-	return parseChunk(p, 0, b[frame.HeaderSize:])
+	c, raw, _, err = parseChunk(p, 0, b[frame.HeaderSize:])
+	return c, raw, b, err
 }
 
 func (g *staging) drop(digest [32]byte) error { return g.dir.Remove(chunkFile(digest)) }

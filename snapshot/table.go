@@ -17,7 +17,7 @@ type ChunkInfo struct {
 }
 
 // frameSize is the number of bytes from Offset to the next chunk.
-func (c ChunkInfo) frameSize() int { return frame.HeaderSize + chunkPrefix + c.StoredSize }
+func (c ChunkInfo) frameSize() int { return chunkRoom + c.StoredSize }
 
 // appendEntry adds one chunk to a table.
 func appendEntry(b []byte, c ChunkInfo) []byte {

@@ -111,7 +111,8 @@ func (s *Store) Stream(ctx context.Context, id ID) (io.ReadCloser, error) {
 type streamer struct {
 	src    *source
 	reader *Reader
-	off    int64 // of the next table frame
+	buf    []byte // the frame that is handed out
+	off    int64  // of the next table frame
 }
 
 func (st *streamer) header() ([]byte, error) {
@@ -120,9 +121,13 @@ func (st *streamer) header() ([]byte, error) {
 }
 
 func (st *streamer) chunk() ([]byte, error) {
-	_, _, _, err := st.src.next()
+	e, b, err := st.src.read(st.buf[:0])
 	if err == nil {
-		return st.src.buf, nil
+		st.buf = b
+		if _, _, err = st.src.verify(e, b); err != nil {
+			return nil, err
+		}
+		return b, nil
 	}
 	if !ended(err) {
 		return nil, err
@@ -140,11 +145,11 @@ func (st *streamer) table() ([]byte, error) {
 		kind, size = kindTrailer, trailerFixed
 		st.reader.next = st.end
 	}
-	b, err := readFrame(l.place(), st.src.data, st.off, l.h.nonce, kind, size, st.src.buf)
+	b, err := readFrame(l.place(), st.src.data, st.off, l.h.nonce, kind, size, st.buf)
 	if err != nil {
 		return nil, err
 	}
-	st.src.buf = b
+	st.buf = b
 	st.off += int64(len(b))
 	return b, nil
 }

@@ -84,35 +84,26 @@ func (s *Store) verify(ctx context.Context, id ID, progress Progress, r *Report)
 // verifyChunks goes on behind a damaged chunk, and returns the first damage or
 // what made it stop.
 func (s *Store) verifyChunks(ctx context.Context, src *source, progress Progress, r *Report) (first error) {
-	var x expander
-	defer x.close()
+	u := newUnpacker(src, s.o.Workers, true)
+	defer u.close()
 	var seen int64
 	for {
 		if err := s.going(ctx); err != nil {
 			return err
 		}
-		e, codec, data, err := src.next()
-		if ended(err) {
+		t := u.next()
+		if t == nil || ended(t.err) {
 			return first
 		}
-		if err == nil {
-			_, err = x.check(codec, e, data)
-			if err != nil {
-				err = src.l.place().broken(e.Offset, "", err)
-			}
-		}
-		if err == nil {
+		if t.err == nil {
 			r.Chunks++
-			r.Bytes += int64(e.Size)
-		} else if !r.add(err) {
-			return err
+			r.Bytes += int64(t.e.Size)
+		} else if !r.add(t.err) {
+			return t.err
 		} else if first == nil {
-			first = err
+			first = t.err
 		}
-		if src.table.err != nil {
-			return first
-		}
-		seen += int64(e.Size)
+		seen += int64(t.e.Size)
 		progress.report(seen, src.l.t.raw)
 	}
 }

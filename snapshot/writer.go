@@ -2,6 +2,7 @@ package snapshot
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"sync"
@@ -11,7 +12,10 @@ import (
 
 // Writer takes the payload of one snapshot. Nothing of it can be seen before
 // Commit. Its methods may be called by several goroutines, one at a time does
-// work. It holds at most two chunks and 48 bytes for each that was written.
+// work: each Write cuts chunks, which are compressed by Options.Workers
+// goroutines of its own and written, in order, by the Writes and the Commit
+// that follow. It holds two chunks more than there are workers, and 48 bytes for
+// each that was written.
 type Writer struct {
 	s        *Store
 	ctx      context.Context // of Create: io.Writer has no place for one
@@ -22,11 +26,32 @@ type Writer struct {
 
 	mu      sync.Mutex
 	pack    *packer
-	squeeze *squeezer
+	crew    *crew[*squeezer, packing]
 	cuts    chunker
-	buf     []byte // the chunk that is being filled
+	fill    *packing // the chunk that grows
+	taken   int64    // payload so far
 	entries uint64
 	err     error // the first failure, or fault.ErrClosed
+}
+
+// packing is a chunk on its way into the container.
+type packing struct {
+	raw    []byte // behind chunkRoom bytes
+	out    []byte // what the codec made of it, behind chunkRoom bytes
+	frame  []byte // raw or out
+	sum    uint32
+	digest [32]byte
+	err    error
+}
+
+func pack(s *squeezer, t *packing) {
+	var c Codec
+	c, t.out, t.err = s.squeeze(roomFor(t.out, chunkRoom+len(t.raw)/2)[:chunkRoom], t.raw[chunkRoom:])
+	t.digest = sha256.Sum256(t.raw[chunkRoom:])
+	if t.frame = t.out; c == CodecNone {
+		t.frame = t.raw
+	}
+	t.sum = prefixChunk(t.frame, c, len(t.raw)-chunkRoom)
 }
 
 // Create begins a snapshot of that state. ctx governs it until Commit or
@@ -58,21 +83,28 @@ func (s *Store) begin(ctx context.Context, info Info, o *CreateOptions) (_ *Writ
 		return nil, err
 	}
 	defer s.leave()
-	w := &Writer{
-		s: s, ctx: ctx, progress: o.Progress, size: o.Size,
-		cuts: newChunker(s.o.ChunkSize), buf: make([]byte, 0, s.o.ChunkSize),
+	workers := o.Workers
+	if workers == 0 {
+		workers = s.o.Workers
 	}
+	if workers < 0 {
+		return nil, invalid("workers are %d", workers)
+	}
+	w := &Writer{s: s, ctx: ctx, progress: o.Progress, size: o.Size, cuts: newChunker(s.o.ChunkSize)}
 	h := header{info: info.clone(), created: s.o.Now().UTC(), codec: codec, level: level}
 	if h.nonce, err = s.newNonce(); err != nil {
 		return nil, err
 	}
-	if w.squeeze, err = newSqueezer(codec, level); err != nil {
+	tools, err := squeezers(workers, codec, level)
+	if err != nil {
 		return nil, err
 	}
+	w.crew = newCrew(tools, pack)
 	if err := w.start(h); err != nil {
-		w.squeeze.close()
+		w.crew.dismiss((*squeezer).close)
 		return nil, err
 	}
+	w.refill(nil)
 	s.adopt(w)
 	return w, nil
 }
@@ -104,7 +136,7 @@ func (w *Writer) Write(p []byte) (int, error) {
 	if w.err != nil {
 		return 0, w.fail("write", w.err)
 	}
-	if limit := w.s.o.MaxSize; limit > 0 && w.pack.tally.raw+int64(len(w.buf))+int64(len(p)) > limit {
+	if limit := w.s.o.MaxSize; limit > 0 && w.taken+int64(len(p)) > limit {
 		w.err = fmt.Errorf("more than %d bytes: %w", limit, fault.ErrFull)
 		return 0, w.fail("write", w.err)
 	}
@@ -112,9 +144,10 @@ func (w *Writer) Write(p []byte) (int, error) {
 	const step = 64 << 10
 	var n int
 	for n < len(p) {
-		m := min(step, len(p)-n, w.cuts.largest-len(w.buf))
-		w.buf = append(w.buf, p[n:n+m]...)
+		m := min(step, len(p)-n, chunkRoom+w.cuts.largest-len(w.fill.raw))
+		w.fill.add(p[n:n+m], w.cuts.largest)
 		n += m
+		w.taken += int64(m)
 		if w.err = w.cutChunks(); w.err != nil {
 			return n, w.fail("write", w.err)
 		}
@@ -122,22 +155,52 @@ func (w *Writer) Write(p []byte) (int, error) {
 	return n, nil
 }
 
-// cutChunks writes the chunks that the buffer holds as a whole.
+const firstRoom = 64 << 10
+
+// add appends to the chunk. The first time that takes more than what the
+// smallest snapshots need, it gets room for the largest chunk.
+func (t *packing) add(b []byte, largest int) {
+	if n := len(t.raw) + len(b); n > cap(t.raw) && n <= firstRoom {
+		t.raw = append(make([]byte, 0, firstRoom), t.raw...)
+	} else if n > cap(t.raw) {
+		t.raw = append(make([]byte, 0, chunkRoom+largest), t.raw...)
+	}
+	t.raw = append(t.raw, b...)
+}
+
+// cutChunks gives away the chunks that fill holds as a whole.
 func (w *Writer) cutChunks() error {
 	for {
-		n := w.cuts.cut(w.buf)
+		raw := w.fill.raw[chunkRoom:]
+		n := w.cuts.cut(raw)
 		if n == 0 {
 			return nil
 		}
-		if err := w.chunk(w.buf[:n]); err != nil {
-			return err
+		w.fill.raw = w.fill.raw[:chunkRoom+n]
+		w.crew.begin()
+		if w.crew.full() {
+			if err := w.write(); err != nil {
+				return err
+			}
 		}
-		w.buf = w.buf[:copy(w.buf, w.buf[n:])]
+		w.refill(raw[n:])
 	}
 }
 
-func (w *Writer) chunk(raw []byte) error {
-	if err := w.pack.raw(w.squeeze, raw); err != nil {
+// refill begins the next chunk with b. The crew is not full.
+func (w *Writer) refill(b []byte) {
+	w.fill = w.crew.next()
+	w.fill.raw = roomFor(w.fill.raw, chunkRoom)[:chunkRoom]
+	w.fill.add(b, w.cuts.largest)
+}
+
+// write waits for the oldest chunk that was given away, and writes it.
+func (w *Writer) write() error {
+	t := w.crew.take()
+	if t.err != nil {
+		return t.err
+	}
+	if err := w.pack.chunk(len(t.raw)-chunkRoom, t.digest, t.frame, t.sum); err != nil {
 		return full(err)
 	}
 	total := w.size
@@ -145,6 +208,19 @@ func (w *Writer) chunk(raw []byte) error {
 		total = -1
 	}
 	w.progress.report(w.pack.tally.raw, total)
+	return nil
+}
+
+// flush writes all that was not written.
+func (w *Writer) flush() error {
+	if len(w.fill.raw) > chunkRoom {
+		w.crew.begin()
+	}
+	for !w.crew.idle() {
+		if err := w.write(); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -174,10 +250,8 @@ func (w *Writer) Commit() (Meta, error) {
 		return Meta{}, w.fail("commit", w.err)
 	}
 	defer func() { _ = w.finish(fault.ErrClosed) }() // the failure before it counts
-	if len(w.buf) > 0 {
-		if err := w.chunk(w.buf); err != nil {
-			return Meta{}, w.fail("commit", err)
-		}
+	if err := w.flush(); err != nil {
+		return Meta{}, w.fail("commit", err)
 	}
 	t, err := w.pack.finish(w.entries)
 	if err != nil {
@@ -208,10 +282,10 @@ func (w *Writer) finish(err error) error {
 		return nil
 	}
 	abort := w.pending.Abort()
-	w.squeeze.close()
+	w.crew.dismiss((*squeezer).close)
 	w.s.unmint(w.id)
 	w.s.disown(w)
-	w.pending, w.pack, w.buf, w.err = nil, nil, nil, err
+	w.pending, w.pack, w.crew, w.fill, w.err = nil, nil, nil, nil, err
 	return abort
 }
 
