@@ -1,12 +1,12 @@
 # The checks themselves are in .ci/run, which CI runs without make.
 .DEFAULT_GOAL := help
-.PHONY: help check test race lint fuzz cover tidy crash mutants bench bench-kv benchmarks ci
+.PHONY: help check test race lint fuzz cover tidy crash mutants bench bench-kv bench-snapshot benchmarks ci
 
 FUZZTIME ?= 10
 BENCHFLAGS ?= -quick
 
 help: ## list the targets
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
 
 check: ## what every commit passes: format, vet, lint, import table, tests, tidy
 	@.ci/run format vet lint archtest tests tidy
@@ -40,6 +40,9 @@ bench: ## the log beside its peers and the device; all of it with BENCHFLAGS=
 
 bench-kv: ## the key-value store beside its engines and its peers; at its usual size with BENCHFLAGS=
 	@cd bench && go run ./kv $(BENCHFLAGS)
+
+bench-snapshot: ## snapshots beside other stores and encoders; all of it with BENCHFLAGS=
+	@cd bench && go run ./snapshot $(BENCHFLAGS)
 
 benchmarks: ## the Go benchmarks
 	go test -run '^$$' -bench . -benchmem ./...
