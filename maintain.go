@@ -90,6 +90,10 @@ func (s *Storage) snapshotDue(ctx context.Context, last time.Time) (bool, error)
 	return byTime || mark.Index-held >= s.o.SnapshotEntries, nil
 }
 
+// expireStep is how many dead rows one transaction removes, so that Apply waits
+// for some milliseconds at most.
+const expireStep = 256
+
 // expire removes dead rows. No read, export or digest shows them any more, so
 // it does not matter that replicas do this at different times.
 func (s *Storage) expire(ctx context.Context) (err error) {
@@ -97,16 +101,25 @@ func (s *Storage) expire(ctx context.Context) (err error) {
 		return err
 	}
 	defer s.gate.Leave()
+	for left := s.o.ExpireBatch; left > 0; left -= expireStep {
+		step := min(left, expireStep)
+		if n, err := s.expireSome(ctx, step); err != nil || n < step {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Storage) expireSome(ctx context.Context, most int) (n int, err error) {
 	s.applying.Lock()
 	defer s.applying.Unlock()
 	tx, err := s.applier.BeginWrite(ctx)
 	if err != nil {
-		return fmt.Errorf("expire: %w", err)
+		return 0, fmt.Errorf("expire: %w", err)
 	}
 	defer tx.Rollback()
-	n, err := tx.Expire(s.o.ExpireBatch)
-	if err != nil || n == 0 {
-		return err
+	if n, err = tx.Expire(most); err != nil || n == 0 {
+		return n, err
 	}
-	return tx.Commit()
+	return n, tx.Commit()
 }
