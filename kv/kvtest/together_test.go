@@ -35,7 +35,7 @@ func TestTogether(t *testing.T) {
 
 func TestReplicas(t *testing.T) {
 	for s := *seed; s < *seed+uint64(*seeds); s++ {
-		if err := kvtest.Replicas(t.Context(), s, 8**steps, append(every(t), lasting(plain))...); err != nil {
+		if err := kvtest.Replicas(t.Context(), s, 4**steps, append(every(t), lasting(plain))...); err != nil {
 			t.Errorf("%v\nreplay: -run TestReplicas -seed %d -seeds 1 -steps %d", err, s, *steps)
 		}
 	}
