@@ -35,6 +35,14 @@ func (s *switchboard) arm(after int) {
 	s.left, s.seen = after, 0
 }
 
+// changes is how many there were since arm. The removal of old data may go on
+// behind the step that replaced it.
+func (s *switchboard) changes() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.seen
+}
+
 func (s *switchboard) before(op vfs.Op) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -209,7 +217,7 @@ func cutEverywhere(t *testing.T, tc interruption, sent []byte, once bool) (finis
 		err := tc.step(n, sent)
 		if cut < 0 {
 			n.check(err)
-			after, last = n.state(), board.seen
+			after, last = n.state(), board.changes()
 		}
 		if !once {
 			board.arm(0)
