@@ -1,6 +1,6 @@
 # The checks themselves are in .ci/run, which CI runs without make.
 .DEFAULT_GOAL := help
-.PHONY: help check test race lint fuzz cover tidy crash mutants bench bench-kv bench-snapshot benchmarks ci
+.PHONY: help check test race lint fuzz cover tidy crash mutants bench bench-kv bench-snapshot bench-node benchmarks ci
 
 FUZZTIME ?= 10
 BENCHFLAGS ?= -quick
@@ -43,6 +43,9 @@ bench-kv: ## the key-value store beside its engines and its peers; at its usual 
 
 bench-snapshot: ## snapshots beside other stores and encoders; all of it with BENCHFLAGS=
 	@cd bench && go run ./snapshot $(BENCHFLAGS)
+
+bench-node: ## a whole node beside two others and a ceiling; at its usual size with BENCHFLAGS=
+	@cd bench && go run ./node $(BENCHFLAGS)
 
 benchmarks: ## the Go benchmarks
 	go test -run '^$$' -bench . -benchmem ./...

@@ -2,6 +2,7 @@ package hashiraft
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -52,7 +53,8 @@ type Adapter struct {
 }
 
 // New makes an Adapter over s, which stays the caller's. It must be the only
-// one, and s must have Owner OwnerLibrary and SkipsNonCommands. If the log
+// one, and s must have Owner OwnerLibrary and SkipsNonCommands. A log that lost
+// its term, and with it votes, is a *fault.Corruption. If the log
 // begins behind the newest valid snapshot, because that was damaged, New takes
 // a new one of the data: raft would not start without.
 func New(ctx context.Context, s *trimaran.Storage, apply ApplyFunc, o *Options) (*Adapter, error) {
@@ -66,7 +68,7 @@ func New(ctx context.Context, s *trimaran.Storage, apply ApplyFunc, o *Options) 
 	a.base = context.WithoutCancel(ctx)
 	a.ctx, a.cancel = context.WithCancel(a.base)
 	a.logs.a, a.stable.a, a.snaps.a, a.fsm.a = a, a, a, a
-	if err := a.cover(ctx); err != nil {
+	if err := errors.Join(a.votesHold(), a.cover(ctx)); err != nil {
 		a.cancel()
 		return nil, fmt.Errorf("adapt storage to raft: %w", err)
 	}

@@ -2,6 +2,7 @@ package hashiraft
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/trimarandb/trimaran/fault"
@@ -32,6 +33,23 @@ func (a *Adapter) cover(ctx context.Context) error {
 	}
 	a.logger.Warn("took a snapshot in the place of a damaged one", "index", mark.Index)
 	return a.findNewest(ctx)
+}
+
+// votesHold refuses a log whose stored term is behind that of its last entry:
+// raft stores the term first, so votes were lost, and this node might vote
+// twice.
+func (a *Adapter) votesHold() error {
+	b, err := a.s.Log().Bounds()
+	if err != nil || b.Empty() {
+		return err
+	}
+	term, err := stableUint64(a.s.Log(), TermKey)
+	if err != nil || term >= b.LastTerm {
+		return err
+	}
+	return &fault.Corruption{Offset: -1, Index: b.Last, Class: fault.Missing,
+		Reason: fmt.Sprintf("the stored term is %d, the last entry's %d: votes were lost", term, b.LastTerm),
+		Err:    errors.New("bring back the log that belongs here, or remove the node from its group and let it join anew")}
 }
 
 // findNewest notes which valid snapshot is the newest.

@@ -20,6 +20,7 @@ import (
 // deliver stores entries and applies them, as raft does.
 func deliver(t *testing.T, a *hashiraft.Adapter, logs []*raft.Log) []any {
 	t.Helper()
+	check(t, a.Stable().SetUint64([]byte("CurrentTerm"), logs[len(logs)-1].Term))
 	check(t, a.Logs().StoreLogs(logs))
 	return a.FSM().ApplyBatch(logs)
 }
@@ -307,5 +308,18 @@ func TestApplyWaitsForRoom(t *testing.T) {
 	got := (<-responses)[0]
 	if err, ok := got.(error); !ok && got != int64(3) || ok && !errors.Is(err, fault.ErrFull) {
 		t.Errorf("response %v after Close", got)
+	}
+}
+
+// A log that holds entries of a term that raft did not store has lost votes.
+func TestLostVotes(t *testing.T) {
+	s := memory(t)
+	a := adapt(t, s)
+	check(t, a.Stable().SetUint64([]byte("CurrentTerm"), 2))
+	check(t, a.Logs().StoreLogs(commands(1, 3, 2)))
+	adapt(t, s)
+	check(t, a.Stable().SetUint64([]byte("CurrentTerm"), 1))
+	if _, err := hashiraft.New(t.Context(), s, put, nil); !errors.Is(err, fault.ErrCorrupt) || !strings.Contains(err.Error(), "votes were lost") {
+		t.Errorf("New = %v, want that votes were lost", err)
 	}
 }

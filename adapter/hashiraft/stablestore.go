@@ -14,6 +14,10 @@ import (
 // stablePrefix keeps raft's keys apart from the storage's own. Frozen.
 const stablePrefix = "hashiraft/stable/"
 
+// TermKey is the stable key of the log under which raft keeps the current term,
+// in eight bytes, big endian. Frozen.
+const TermKey = stablePrefix + "CurrentTerm"
+
 // StableStore keeps terms and votes beside the log. What is set is durable on
 // return, whatever the log's sync policy.
 type StableStore struct{ a *Adapter }

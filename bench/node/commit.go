@@ -5,13 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -185,6 +188,9 @@ func commits(p plan, dir string, n int) (r *result, err error) {
 	for round := range p.Rounds {
 		for i := range kinds { // in another order each time
 			k := kinds[(i+round)%len(kinds)]
+			if err := settle(dir); err != nil {
+				return nil, err
+			}
 			s, err := groups[k.name].round(p, uint64(round)+1)
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", k.name, err)
@@ -194,6 +200,17 @@ func commits(p plan, dir string, n int) (r *result, err error) {
 	}
 	r.judgeCommits()
 	return r, nil
+}
+
+// settle collects garbage and writes back what the file system holds, so that a
+// round does not pay for the one before.
+func settle(dir string) error {
+	runtime.GC()
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(unix.Syncfs(int(f.Fd())), f.Close())
 }
 
 // judgeCommits compares within each round.

@@ -30,7 +30,7 @@ type verdict struct {
 	Low    float64 `json:"low"`
 	High   float64 `json:"high"`
 	Met    bool    `json:"met"`
-	least  bool
+	Least  bool    `json:"at_least"` // the limit is a lower one
 }
 
 type report struct {
@@ -97,7 +97,7 @@ func (r *report) verdicts() table {
 	for _, res := range r.Results {
 		for _, v := range res.Verdicts {
 			sign, met := "<=", "met"
-			if v.least {
+			if v.Least {
 				sign = ">="
 			}
 			if !v.Met {

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/trimarandb/trimaran"
+	"github.com/trimarandb/trimaran/adapter/hashiraft"
 	"github.com/trimarandb/trimaran/config"
 	"github.com/trimarandb/trimaran/doctor"
 	"github.com/trimarandb/trimaran/fault"
@@ -158,7 +159,7 @@ func doctorOptions(n *nodeConfig, scratch string) (o *doctor.Options, done func(
 	o = &doctor.Options{
 		FS: fsys, Scratch: temp, Log: c.Log.Path, Snapshots: c.Snapshots.Path, Data: c.Data.Path,
 		Locks:   []string{path.Join(c.Log.Path, "LOCK"), path.Join(c.Snapshots.Path, ".lock"), path.Join(c.Data.Path, "LOCK")},
-		TermKey: "hashiraft/stable/CurrentTerm",
+		TermKey: hashiraft.TermKey,
 		On: func(fsys vfs.FS) doctor.Node {
 			on := c
 			on.Options.FS = fsys
