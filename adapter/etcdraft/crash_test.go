@@ -174,7 +174,9 @@ func (a *author) call() (c call) {
 	switch dice := a.rng.IntN(100); {
 	case dice < 45:
 		a.save(&c)
-	case dice < 58:
+	case dice < 52:
+		a.vote(&c)
+	case dice < 60:
 		a.commit(&c)
 	case dice < 70:
 		a.create(&c)
@@ -229,6 +231,18 @@ func (a *author) save(c *call) {
 	a.reached(c, a.now)
 }
 
+// vote saves a hard state alone, of a new term or of the same one.
+func (a *author) vote(c *call) {
+	term, vote := a.now.hs.GetTerm(), a.now.hs.GetVote()+1
+	if term == 0 || a.rng.IntN(2) == 0 {
+		term, vote = term+1, a.rng.Uint64N(3)
+	}
+	hs := hard(term, vote, a.now.hs.GetCommit())
+	a.now.hs = hs
+	c.do = func(s *parts) error { return s.Save(hs, nil, nil) }
+	a.reached(c, a.now)
+}
+
 func (a *author) commit(c *call) {
 	if a.now.last() > a.now.hs.GetCommit() {
 		to := a.now.hs.GetCommit() + 1 + a.rng.Uint64N(a.now.last()-a.now.hs.GetCommit())
@@ -278,7 +292,7 @@ func (a *author) install(c *call) {
 	index := max(a.now.hs.GetCommit(), a.now.snap.GetMetadata().GetIndex()) + 1 + a.rng.Uint64N(20)
 	snap := randomShot(index, a.now.hs.GetTerm(), a.rng)
 	a.reached(c, model{hs: a.disk.hs, snap: snap, base: index})
-	hs := hard(a.now.hs.GetTerm(), a.now.hs.GetVote(), index)
+	hs := hard(a.now.hs.GetTerm(), 1+a.rng.Uint64N(3), index)
 	a.now = model{hs: hs, snap: snap, base: index}
 	if a.rng.IntN(2) == 0 {
 		a.now.entries = a.some(index + 1)

@@ -273,7 +273,8 @@ func TestCommitIndexAlone(t *testing.T) {
 	}{
 		{"the commit index", hard(1, 1, 2), nil, 0},
 		{"entries and hard state", hard(1, 1, 3), from(4, 1), 1},
-		{"a vote", hard(2, 2, 3), nil, 1},
+		{"a term", hard(2, 0, 3), nil, 1},
+		{"a vote in it", hard(2, 2, 3), nil, 1},
 		{"the commit index again", hard(2, 2, 4), nil, 0},
 	} {
 		syncs = 0
