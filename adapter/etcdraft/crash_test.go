@@ -160,6 +160,11 @@ func newScript(seed uint64) *script {
 	for range 30 {
 		a.s.calls = append(a.s.calls, a.call())
 	}
+	// A commit index that waits for the next write is written at the end: the
+	// script says so itself.
+	var end call
+	a.reopen(&end)
+	a.s.calls = append(a.s.calls, end)
 	return a.s
 }
 
@@ -185,12 +190,17 @@ func (a *author) call() (c call) {
 	case dice < 90:
 		a.install(&c)
 	default:
-		c.reopen = true
-		if !proto.Equal(a.disk.hs, a.now.hs) && !raft.IsEmptyHardState(a.now.hs) {
-			a.reached(&c, a.now)
-		}
+		a.reopen(&c)
 	}
 	return c
+}
+
+// reopen closes the storage, which writes a commit index that waits.
+func (a *author) reopen(c *call) {
+	c.reopen = true
+	if !proto.Equal(a.disk.hs, a.now.hs) && !raft.IsEmptyHardState(a.now.hs) {
+		a.reached(c, a.now)
+	}
 }
 
 // some makes entries from first on, of the term that is now.
