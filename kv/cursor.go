@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/trimarandb/trimaran/fault"
 	"github.com/trimarandb/trimaran/internal/frame"
@@ -64,6 +65,8 @@ func (c Cursor) parse() (bound binding, key []byte, err error) {
 	switch {
 	case err != nil:
 		return bound, nil, fmt.Errorf("cursor: %w: %w", err, fault.ErrInvalid)
+	case strings.ContainsAny(string(c), "\r\n"): // which the decoder skips
+		return bound, nil, fmt.Errorf("cursor with a line break: %w", fault.ErrInvalid)
 	case n <= cursorHeader || b[0] != cursorVersion || frame.Sum(0, b[:n]) != binary.BigEndian.Uint32(b[n:]):
 		return bound, nil, fmt.Errorf("cursor of %d characters is none of ours: %w", len(c), fault.ErrInvalid)
 	}
