@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/trimarandb/trimaran/bench/internal/sheet"
 	"github.com/trimarandb/trimaran/bench/kv/engine"
 )
 
@@ -18,12 +19,12 @@ type bench struct {
 	plan     plan
 	kinds    []engine.Kind
 	root     string // everything is below it; removed at the end
-	progress *progress
+	progress *sheet.Progress
 	loaded   map[string]engine.Store // all keys, settled; for those who only read
 	dirs     int
 }
 
-func newBench(s settings, p *progress) *bench {
+func newBench(s settings, p *sheet.Progress) *bench {
 	b := &bench{plan: s.plan, progress: p, loaded: map[string]engine.Store{}}
 	for _, k := range engine.All() {
 		if isOurs(k.Name) || s.stores.MatchString(k.Name) {
@@ -55,7 +56,7 @@ func (b *bench) full(k engine.Kind) (engine.Store, error) {
 	if s := b.loaded[k.Name]; s != nil {
 		return s, nil
 	}
-	b.progress.step("loading " + k.Name)
+	b.progress.Step("loading " + k.Name)
 	s, err := k.Open(b.dir(k), b.plan.options())
 	if err != nil {
 		return nil, err
@@ -134,7 +135,7 @@ func (b *bench) run(w workload) (*result, error) {
 			if i > 0 && len(r.Samples[k.Name]) == 0 {
 				continue // it lacks the operation
 			}
-			b.progress.step(fmt.Sprintf("%s: round %d of %d, %s", w.name, i+1, rounds, k.Name))
+			b.progress.Step(fmt.Sprintf("%s: round %d of %d, %s", w.name, i+1, rounds, k.Name))
 			runtime.GC()
 			s, err := w.round(b, k, i)
 			if errors.Is(err, engine.ErrUnsupported) {

@@ -5,7 +5,6 @@ import (
 	"os"
 	"runtime"
 	"strings"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -35,29 +34,4 @@ func machine(dir string) string {
 		s += ", load " + load + " before the run"
 	}
 	return s
-}
-
-// progress says on a terminal what is being done. A nil progress says nothing.
-type progress struct {
-	out   *os.File
-	start time.Time
-}
-
-func newProgress(out *os.File) *progress {
-	if _, err := unix.IoctlGetTermios(int(out.Fd()), unix.TCGETS); err != nil {
-		return nil
-	}
-	return &progress{out: out, start: time.Now()}
-}
-
-func (p *progress) step(what string) {
-	if p != nil {
-		fmt.Fprintf(p.out, "\r\x1b[K%4.0f s  %s", time.Since(p.start).Seconds(), what)
-	}
-}
-
-func (p *progress) end() {
-	if p != nil {
-		fmt.Fprint(p.out, "\r\x1b[K")
-	}
 }

@@ -18,6 +18,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/trimarandb/trimaran/bench/internal/sheet"
 	"github.com/trimarandb/trimaran/bench/kv/engine"
 )
 
@@ -34,10 +35,10 @@ func main() {
 	if err == nil && s.child != "" {
 		err = child(s)
 	} else if err == nil {
-		p := newProgress(os.Stderr)
+		p := sheet.NewProgress(os.Stderr, time.Now())
 		var r *report
 		r, err = compare(s, p)
-		p.end()
+		p.End()
 		if err == nil {
 			r.Command = "go run " + engine.Tags + "./kv " + strings.Join(os.Args[1:], " ")
 			err = r.write(os.Stdout, s.output)
@@ -98,7 +99,7 @@ func parse(args []string) (settings, error) {
 }
 
 // compare runs what the settings select, in a new directory that it removes.
-func compare(s settings, p *progress) (_ *report, err error) {
+func compare(s settings, p *sheet.Progress) (_ *report, err error) {
 	b := newBench(s, p)
 	if b.root, err = os.MkdirTemp(s.dir, "trimaran-bench-"); err != nil {
 		return nil, err

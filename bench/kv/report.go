@@ -1,13 +1,13 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
+
+	"github.com/trimarandb/trimaran/bench/internal/sheet"
 )
 
 // report is all that a run found.
@@ -67,18 +67,15 @@ func (r *report) notes() []string {
 	}
 }
 
-// table is rows of cells, the first of them the header.
-type table [][]string
-
-func (r *report) verdictTable() table {
-	t := table{{"workload", "target", "figure", "verdict"}}
+func (r *report) verdictTable() sheet.Table {
+	t := sheet.Table{{"workload", "target", "figure", "verdict"}}
 	for _, v := range r.Verdicts {
 		t = append(t, []string{v.Workload, v.Target, v.figure(), v.word()})
 	}
 	return t
 }
 
-func (r *result) table() table {
+func (r *result) table() sheet.Table {
 	header := []string{"store"}
 	for _, c := range r.columns {
 		name := c.name
@@ -89,7 +86,7 @@ func (r *result) table() table {
 	}
 	first := r.columns[0].name
 	header = append(header, "trimaran / it")
-	t := table{header}
+	t := sheet.Table{header}
 	for _, k := range r.kinds {
 		if len(r.Samples[k.Name]) == 0 {
 			continue
@@ -100,7 +97,7 @@ func (r *result) table() table {
 		}
 		ratio := "-"
 		if v := ratios(r.values(subject, first), r.values(k.Name, first)); len(v) > 0 {
-			ratio = fmt.Sprintf("%.2f", median(v))
+			ratio = fmt.Sprintf("%.2f", sheet.Median(v))
 		}
 		t = append(t, append(row, ratio))
 	}
@@ -112,60 +109,15 @@ func cell(values []float64) string {
 	case 0:
 		return "-"
 	case 1:
-		return count(values[0])
+		return sheet.Count(values[0])
 	}
-	return fmt.Sprintf("%s (%s-%s)", count(median(values)), count(slices.Min(values)), count(slices.Max(values)))
+	return fmt.Sprintf("%s (%s-%s)", sheet.Count(sheet.Median(values)), sheet.Count(slices.Min(values)), sheet.Count(slices.Max(values)))
 }
 
 func (r *report) write(w io.Writer, format string) error {
-	switch format {
-	case "json":
-		enc := json.NewEncoder(w)
-		enc.SetIndent("", "  ")
-		return enc.Encode(r)
-	case "md":
-		r.markdown(w)
-		return nil
-	}
-	for _, n := range r.notes() {
-		fmt.Fprintln(w, n)
-	}
+	all := sheet.Sheet{Title: "The key-value store, beside its engines and its peers", Notes: r.notes(), Targets: r.verdictTable(), Data: r}
 	for _, res := range r.Results {
-		fmt.Fprintf(w, "\n%s\n", res.Title)
-		if err := res.table().text(w); err != nil {
-			return err
-		}
+		all.Parts = append(all.Parts, sheet.Part{Title: res.Title, Table: res.table()})
 	}
-	fmt.Fprint(w, "\nTargets\n")
-	return r.verdictTable().text(w)
-}
-
-func (r *report) markdown(w io.Writer) {
-	fmt.Fprint(w, "# The key-value store, beside its engines and its peers\n\n")
-	for _, n := range r.notes() {
-		fmt.Fprintf(w, "- %s\n", n)
-	}
-	fmt.Fprint(w, "\n## Targets\n\n")
-	r.verdictTable().markdown(w)
-	for _, res := range r.Results {
-		fmt.Fprintf(w, "\n## %s\n\n", res.Title)
-		res.table().markdown(w)
-	}
-}
-
-func (t table) markdown(w io.Writer) {
-	for i, row := range t {
-		fmt.Fprintf(w, "| %s |\n", strings.Join(row, " | "))
-		if i == 0 {
-			fmt.Fprintf(w, "|%s\n", strings.Repeat("---|", len(row)))
-		}
-	}
-}
-
-func (t table) text(w io.Writer) error {
-	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	for _, row := range t {
-		fmt.Fprintln(tw, "  "+strings.Join(row, "\t"))
-	}
-	return tw.Flush()
+	return all.Write(w, format)
 }

@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"slices"
+
+	"github.com/trimarandb/trimaran/bench/internal/sheet"
 )
 
 const (
@@ -49,7 +51,7 @@ func (v verdict) figure() string {
 	if !v.Measured {
 		return "-"
 	}
-	return fmt.Sprintf("%s%s (%s-%s)", count(v.Figure), v.Unit, count(v.Low), count(v.High))
+	return fmt.Sprintf("%s%s (%s-%s)", sheet.Count(v.Figure), v.Unit, sheet.Count(v.Low), sheet.Count(v.High))
 }
 
 // judge compares round by round, and takes the median: what slows the machine
@@ -68,7 +70,7 @@ func (t target) judge(r *result) verdict {
 		return v
 	}
 	v.Measured = true
-	v.Figure, v.Low, v.High = median(figures), slices.Min(figures), slices.Max(figures)
+	v.Figure, v.Low, v.High = sheet.Median(figures), slices.Min(figures), slices.Max(figures)
 	v.Met = v.Figure >= t.limit
 	if t.atMost {
 		v.Met = v.Figure <= t.limit
@@ -84,23 +86,4 @@ func ratios(a, b []float64) []float64 {
 		}
 	}
 	return out
-}
-
-func median(v []float64) float64 {
-	if len(v) == 0 {
-		return 0
-	}
-	s := slices.Sorted(slices.Values(v))
-	n := len(s)
-	return (s[(n-1)/2] + s[n/2]) / 2
-}
-
-func count(v float64) string {
-	switch {
-	case v >= 10_000:
-		return fmt.Sprintf("%.0f", v)
-	case v >= 10:
-		return fmt.Sprintf("%.1f", v)
-	}
-	return fmt.Sprintf("%.3g", v)
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/trimarandb/trimaran/bench/internal/sheet"
 	"github.com/trimarandb/trimaran/bench/log/peer"
 )
 
@@ -18,13 +19,13 @@ type bench struct {
 	root     string // everything is below it; removed at the end
 	seed     uint64
 	env      *environment
-	progress *progress
+	progress *sheet.Progress
 	current  string          // the workload's name
 	built    map[string]bool // shared logs
 }
 
 // newBench selects the competitors.
-func newBench(s settings, env *environment, p *progress) *bench {
+func newBench(s settings, env *environment, p *sheet.Progress) *bench {
 	b := &bench{plan: s.plan, seed: s.seed, env: env, progress: p, built: map[string]bool{}}
 	for _, k := range peer.All() {
 		if k.Name == subjectName || k.Limit || s.peers.MatchString(k.Name) {
@@ -110,7 +111,7 @@ func (b *bench) run(w workload) (*result, error) {
 func (b *bench) open(w workload, kinds []peer.Kind) (map[string]*session, error) {
 	sessions := map[string]*session{}
 	for _, k := range kinds {
-		b.progress.step(w.name + ": opening " + k.Name)
+		b.progress.Step(w.name + ": opening " + k.Name)
 		s, err := w.start(b, k)
 		if unsupported(err) {
 			continue
@@ -134,7 +135,7 @@ func (b *bench) rounds(w workload, r *result, sessions map[string]*session) erro
 			if s == nil {
 				continue
 			}
-			b.progress.step(fmt.Sprintf("%s: round %d of %d, %s", w.name, round+1, rounds, k.Name))
+			b.progress.Step(fmt.Sprintf("%s: round %d of %d, %s", w.name, round+1, rounds, k.Name))
 			if err := syncAll(b.root); err != nil {
 				return err
 			}

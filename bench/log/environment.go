@@ -8,8 +8,9 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/trimarandb/trimaran/bench/log/peer"
 	"golang.org/x/sys/unix"
+
+	"github.com/trimarandb/trimaran/bench/log/peer"
 )
 
 // environment is where the figures were made.

@@ -25,7 +25,7 @@ func (b *bench) big(k peer.Kind) (string, error) {
 	if b.built[k.Name] {
 		return dir, warm(dir)
 	}
-	b.progress.step("building " + k.Name)
+	b.progress.Step("building " + k.Name)
 	l, err := k.Open(dir, peer.Options{Whole: true})
 	if err != nil {
 		return "", err

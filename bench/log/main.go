@@ -15,6 +15,8 @@ import (
 	"regexp"
 	"strings"
 	"time"
+
+	"github.com/trimarandb/trimaran/bench/internal/sheet"
 )
 
 // settings are what the flags say.
@@ -29,10 +31,10 @@ func main() {
 	s, err := parse(os.Args[1:])
 	if err == nil {
 		start := time.Now()
-		p := newProgress(os.Stderr, start)
+		p := sheet.NewProgress(os.Stderr, start)
 		var r *report
 		r, err = compare(s, p, start)
-		p.end()
+		p.End()
 		if err == nil {
 			r.Command = "go run ./log " + strings.Join(os.Args[1:], " ")
 			err = r.write(os.Stdout, s.output)
@@ -85,7 +87,7 @@ func parse(args []string) (settings, error) {
 }
 
 // compare runs what the settings select, in a new directory that it removes.
-func compare(s settings, p *progress, start time.Time) (_ *report, err error) {
+func compare(s settings, p *sheet.Progress, start time.Time) (_ *report, err error) {
 	env, err := examine(s.dir)
 	if err != nil {
 		return nil, err
@@ -115,12 +117,9 @@ func compare(s settings, p *progress, start time.Time) (_ *report, err error) {
 }
 
 func (r *report) write(w io.Writer, format string) error {
-	switch format {
-	case "json":
-		return r.json(w)
-	case "md":
-		r.markdown(w)
-		return nil
+	all := sheet.Sheet{Title: "The log, beside its peers and the device", Notes: r.notes(), Targets: r.verdictTable(), Data: r}
+	for _, res := range r.Results {
+		all.Parts = append(all.Parts, sheet.Part{Title: res.Title, Table: res.table()})
 	}
-	return r.text(w)
+	return all.Write(w, format)
 }

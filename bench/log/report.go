@@ -1,13 +1,12 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
+
+	"github.com/trimarandb/trimaran/bench/internal/sheet"
 )
 
 // report is all that a run found.
@@ -71,18 +70,15 @@ func (r *report) notes() []string {
 	}
 }
 
-// table is rows of cells, the first of them the header.
-type table [][]string
-
-func (r *report) verdictTable() table {
-	t := table{{"workload", "target", "figure", "verdict"}}
+func (r *report) verdictTable() sheet.Table {
+	t := sheet.Table{{"workload", "target", "figure", "verdict"}}
 	for _, v := range r.Verdicts {
 		t = append(t, []string{v.Workload, v.Target, v.figure(), v.word()})
 	}
 	return t
 }
 
-func (r *result) table() table {
+func (r *result) table() sheet.Table {
 	first := r.columns[0]
 	device := len(r.values(rawDevice, first.name)) > 0
 	header := []string{"log"}
@@ -96,7 +92,7 @@ func (r *result) table() table {
 	if best != "" {
 		header = append(header, "/ best peer ("+best+")")
 	}
-	t := table{header}
+	t := sheet.Table{header}
 	for _, k := range r.kinds {
 		if len(r.Samples[k.Name]) == 0 {
 			continue
@@ -120,7 +116,7 @@ func (c column) cell(values []float64) string {
 	if len(values) == 0 {
 		return "-"
 	}
-	figure := median(values)
+	figure := sheet.Median(values)
 	if c.floor {
 		figure = slices.Min(values)
 	}
@@ -134,55 +130,5 @@ func ratioCell(values []float64) string {
 	if len(values) == 0 {
 		return "-"
 	}
-	return fmt.Sprintf("%.2f", median(values))
-}
-
-func (r *report) markdown(w io.Writer) {
-	fmt.Fprint(w, "# The log, beside its peers and the device\n\n")
-	for _, n := range r.notes() {
-		fmt.Fprintf(w, "- %s\n", n)
-	}
-	fmt.Fprint(w, "\n## Targets\n\n")
-	r.verdictTable().markdown(w)
-	for _, res := range r.Results {
-		fmt.Fprintf(w, "\n## %s\n\n", res.Title)
-		res.table().markdown(w)
-	}
-}
-
-func (t table) markdown(w io.Writer) {
-	for i, row := range t {
-		fmt.Fprintf(w, "| %s |\n", strings.Join(row, " | "))
-		if i == 0 {
-			fmt.Fprintf(w, "|%s\n", strings.Repeat("---|", len(row)))
-		}
-	}
-}
-
-func (r *report) text(w io.Writer) error {
-	for _, n := range r.notes() {
-		fmt.Fprintln(w, n)
-	}
-	for _, res := range r.Results {
-		fmt.Fprintf(w, "\n%s\n", res.Title)
-		if err := res.table().text(w); err != nil {
-			return err
-		}
-	}
-	fmt.Fprint(w, "\nTargets\n")
-	return r.verdictTable().text(w)
-}
-
-func (t table) text(w io.Writer) error {
-	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	for _, row := range t {
-		fmt.Fprintln(tw, "  "+strings.Join(row, "\t"))
-	}
-	return tw.Flush()
-}
-
-func (r *report) json(w io.Writer) error {
-	enc := json.NewEncoder(w)
-	enc.SetIndent("", "  ")
-	return enc.Encode(r)
+	return fmt.Sprintf("%.2f", sheet.Median(values))
 }

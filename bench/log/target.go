@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/trimarandb/trimaran/bench/internal/sheet"
 	"github.com/trimarandb/trimaran/bench/log/peer"
 )
 
@@ -66,7 +67,7 @@ func (v verdict) figure() string {
 	if !v.Measured {
 		return "-"
 	}
-	s := fmt.Sprintf("%s%s (%s-%s)", count(v.Figure), v.Unit, count(v.Low), count(v.High))
+	s := fmt.Sprintf("%s%s (%s-%s)", sheet.Count(v.Figure), v.Unit, sheet.Count(v.Low), sheet.Count(v.High))
 	if v.Against != "" {
 		s += " of " + v.Against
 	}
@@ -102,10 +103,10 @@ func (t target) judge(r *result) verdict {
 	}
 	if t.also != "" {
 		also := ratios(r.values(subjectName, t.also), r.values(v.Against, t.also), t.inverse)
-		v.Also = fmt.Sprintf("%s %s%s", t.also, count(median(also)), t.unit)
+		v.Also = fmt.Sprintf("%s %s%s", t.also, sheet.Count(sheet.Median(also)), t.unit)
 	}
 	v.Measured = true
-	v.Figure, v.Low, v.High = median(figures), slices.Min(figures), slices.Max(figures)
+	v.Figure, v.Low, v.High = sheet.Median(figures), slices.Min(figures), slices.Max(figures)
 	if c := r.column(t.column); c.floor && t.against == nobody {
 		v.Figure = v.Low
 	}
@@ -127,7 +128,7 @@ func (t target) opponent(r *result, col string) string {
 		if len(values) == 0 || k.Name == subjectName || k.Limit || t.against == bestVerifying && !k.Verifies {
 			continue
 		}
-		m := median(values)
+		m := sheet.Median(values)
 		if best == "" || (m > figure) == r.column(col).higher {
 			best, figure = k.Name, m
 		}
@@ -147,15 +148,6 @@ func ratios(a, b []float64, inverse bool) []float64 {
 		}
 	}
 	return out
-}
-
-func median(v []float64) float64 {
-	if len(v) == 0 {
-		return 0
-	}
-	s := slices.Sorted(slices.Values(v))
-	n := len(s)
-	return (s[(n-1)/2] + s[n/2]) / 2
 }
 
 var subjectName = peer.Trimaran().Name

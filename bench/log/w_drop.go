@@ -6,16 +6,17 @@ import (
 	"os"
 	"time"
 
+	"github.com/trimarandb/trimaran/bench/internal/sheet"
 	"github.com/trimarandb/trimaran/bench/log/peer"
 )
 
 var (
-	colFront  = column{name: "first 90 %", unit: "ms", format: count}
-	colBack   = column{name: "last 10 %", unit: "ms", format: count}
-	colQuiet  = column{name: "append p99 before", unit: "us", format: count}
-	colBeside = column{name: "append p99 beside", unit: "us", format: count}
-	colTimes  = column{name: "beside / before", format: count}
-	colSpace  = column{name: "space back", format: count, higher: true}
+	colFront  = column{name: "first 90 %", unit: "ms", format: sheet.Count}
+	colBack   = column{name: "last 10 %", unit: "ms", format: sheet.Count}
+	colQuiet  = column{name: "append p99 before", unit: "us", format: sheet.Count}
+	colBeside = column{name: "append p99 beside", unit: "us", format: sheet.Count}
+	colTimes  = column{name: "beside / before", format: sheet.Count}
+	colSpace  = column{name: "space back", format: sheet.Count, higher: true}
 )
 
 func dropWorkload(p plan) workload {

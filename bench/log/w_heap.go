@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/trimarandb/trimaran/bench/internal/sheet"
 	"github.com/trimarandb/trimaran/bench/log/peer"
 )
 
@@ -12,7 +13,7 @@ const (
 	smallBatch = 4096
 )
 
-var colHeapRead = column{name: "heap after a replay", unit: "MiB", format: count}
+var colHeapRead = column{name: "heap after a replay", unit: "MiB", format: sheet.Count}
 
 func heapWorkload(p plan) workload {
 	return workload{

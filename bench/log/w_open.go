@@ -6,12 +6,13 @@ import (
 	"os"
 	"time"
 
+	"github.com/trimarandb/trimaran/bench/internal/sheet"
 	"github.com/trimarandb/trimaran/bench/log/peer"
 )
 
 var (
-	colOpen = column{name: "open", unit: "ms", format: count}
-	colHeap = column{name: "heap", unit: "MiB", format: count}
+	colOpen = column{name: "open", unit: "ms", format: sheet.Count}
+	colHeap = column{name: "heap", unit: "MiB", format: sheet.Count}
 )
 
 func openWorkload(p plan) workload {

@@ -5,13 +5,14 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/trimarandb/trimaran/bench/internal/sheet"
 	"github.com/trimarandb/trimaran/bench/log/peer"
 )
 
 var (
-	colSpeed   = column{name: "speed", unit: "entries/s", format: count, higher: true}
-	colMiBs    = column{name: "payload", unit: "MiB/s", format: count, higher: true}
-	colPerRead = column{name: "allocs/entry", format: count}
+	colSpeed   = column{name: "speed", unit: "entries/s", format: sheet.Count, higher: true}
+	colMiBs    = column{name: "payload", unit: "MiB/s", format: sheet.Count, higher: true}
+	colPerRead = column{name: "allocs/entry", format: sheet.Count}
 )
 
 func replayWorkload(p plan) workload {

@@ -3,11 +3,12 @@ package main
 import (
 	"errors"
 
+	"github.com/trimarandb/trimaran/bench/internal/sheet"
 	"github.com/trimarandb/trimaran/bench/log/peer"
 )
 
 func relaxedWorkload() workload {
-	mean := column{name: "mean", unit: "us", format: count}
+	mean := column{name: "mean", unit: "us", format: sheet.Count}
 	return workload{
 		name: "interval", title: "acknowledged before the sync (interval mode, NoSync), 1x128B",
 		columns: []column{mean, colAllocs},

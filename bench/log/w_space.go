@@ -3,11 +3,12 @@ package main
 import (
 	"errors"
 
+	"github.com/trimarandb/trimaran/bench/internal/sheet"
 	"github.com/trimarandb/trimaran/bench/log/peer"
 )
 
 func deviceWorkload() workload {
-	device := column{name: "device bytes", unit: "a payload byte", format: count, floor: true}
+	device := column{name: "device bytes", unit: "a payload byte", format: sheet.Count, floor: true}
 	return workload{
 		name: "device", title: "bytes written to the device, 64x1KiB durable, space dropped as it fills",
 		columns: []column{device},
@@ -62,8 +63,8 @@ func startDevice(b *bench, k peer.Kind, device column) (*session, error) {
 }
 
 func fileWorkload(p plan) workload {
-	file := column{name: "file bytes", unit: "a payload byte", format: count}
-	disk := column{name: "allocated", unit: "a payload byte", format: count}
+	file := column{name: "file bytes", unit: "a payload byte", format: sheet.Count}
+	disk := column{name: "allocated", unit: "a payload byte", format: sheet.Count}
 	return workload{
 		name: "file", title: "bytes in the files of " + p.bigLog() + " written by 64, closed, without what is only reserved",
 		columns: []column{file, disk},

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/trimarandb/trimaran/bench/internal/sheet"
 	"github.com/trimarandb/trimaran/bench/log/peer"
 )
 
@@ -16,13 +17,13 @@ const (
 )
 
 var (
-	colOwn    = column{name: "own group commit", unit: "entries/s", format: count, higher: true}
-	colPlain  = column{name: "behind a plain committer", unit: "entries/s", format: count, higher: true}
-	colSync   = column{name: "synchronous", unit: "entries/s", format: count, higher: true}
-	colAsync  = column{name: "8 in flight", unit: "entries/s", format: count, higher: true}
-	colGroup1 = column{name: "one group", unit: "entries/s", format: count, higher: true}
-	colSome   = column{name: "some groups", unit: "entries/s", format: count, higher: true}
-	colMany   = column{name: "many groups", unit: "entries/s", format: count, higher: true}
+	colOwn    = column{name: "own group commit", unit: "entries/s", format: sheet.Count, higher: true}
+	colPlain  = column{name: "behind a plain committer", unit: "entries/s", format: sheet.Count, higher: true}
+	colSync   = column{name: "synchronous", unit: "entries/s", format: sheet.Count, higher: true}
+	colAsync  = column{name: "8 in flight", unit: "entries/s", format: sheet.Count, higher: true}
+	colGroup1 = column{name: "one group", unit: "entries/s", format: sheet.Count, higher: true}
+	colSome   = column{name: "some groups", unit: "entries/s", format: sheet.Count, higher: true}
+	colMany   = column{name: "many groups", unit: "entries/s", format: sheet.Count, higher: true}
 )
 
 func writersWorkload() workload {
@@ -171,7 +172,7 @@ func startGroups(b *bench, k peer.Kind) (*session, error) {
 		return err
 	}
 	for _, groups := range counts {
-		c, err := openWriters(b, k, "groups-"+count(float64(groups)))
+		c, err := openWriters(b, k, "groups-"+sheet.Count(float64(groups)))
 		if err != nil {
 			return nil, errors.Join(err, closeAll())
 		}

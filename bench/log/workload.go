@@ -2,8 +2,8 @@ package main
 
 import (
 	"errors"
-	"fmt"
 
+	"github.com/trimarandb/trimaran/bench/internal/sheet"
 	"github.com/trimarandb/trimaran/bench/log/peer"
 )
 
@@ -45,16 +45,6 @@ type column struct {
 	floor  bool // the least of the rounds counts: others can only add to it
 }
 
-func count(v float64) string {
-	switch {
-	case v >= 10_000:
-		return fmt.Sprintf("%.0f", v)
-	case v >= 10:
-		return fmt.Sprintf("%.1f", v)
-	}
-	return fmt.Sprintf("%.3g", v)
-}
-
 func (c column) header() string {
 	if c.unit == "" {
 		return c.name
@@ -63,11 +53,11 @@ func (c column) header() string {
 }
 
 var (
-	colMean   = column{name: "mean", unit: "us", format: count}
-	colP50    = column{name: "p50", unit: "us", format: count}
-	colP99    = column{name: "p99", unit: "us", format: count}
-	colAllocs = column{name: "allocs/op", format: count}
-	colBytes  = column{name: "alloc B/op", format: count}
+	colMean   = column{name: "mean", unit: "us", format: sheet.Count}
+	colP50    = column{name: "p50", unit: "us", format: sheet.Count}
+	colP99    = column{name: "p99", unit: "us", format: sheet.Count}
+	colAllocs = column{name: "allocs/op", format: sheet.Count}
+	colBytes  = column{name: "alloc B/op", format: sheet.Count}
 )
 
 func selected(all []workload, match func(string) bool) []workload {

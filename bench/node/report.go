@@ -1,12 +1,11 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
-	"strings"
-	"text/tabwriter"
+
+	"github.com/trimarandb/trimaran/bench/internal/sheet"
 )
 
 // sample is what one competitor gave in one round, by column.
@@ -66,22 +65,12 @@ func (r *result) atMost(target string, limit float64, rounds []float64) {
 }
 
 func (r *result) judge(target string, limit float64, rounds []float64, least bool) {
-	m := median(rounds)
+	m := sheet.Median(rounds)
 	r.Verdicts = append(r.Verdicts, verdict{target, limit, m, slices.Min(rounds), slices.Max(rounds), m == limit || m > limit == least, least})
 }
 
-func median(v []float64) float64 {
-	s := slices.Sorted(slices.Values(v))
-	if n := len(s); n%2 == 0 {
-		return (s[n/2-1] + s[n/2]) / 2
-	}
-	return s[len(s)/2]
-}
-
-type table [][]string
-
-func (r *result) table() table {
-	t := table{append([]string{""}, r.Columns...)}
+func (r *result) table() sheet.Table {
+	t := sheet.Table{append([]string{""}, r.Columns...)}
 	for _, k := range r.Kinds {
 		row := []string{k}
 		for _, c := range r.Columns {
@@ -92,8 +81,8 @@ func (r *result) table() table {
 	return t
 }
 
-func (r *report) verdicts() table {
-	t := table{{"workload", "target", "limit", "measured", ""}}
+func (r *report) verdicts() sheet.Table {
+	t := sheet.Table{{"workload", "target", "limit", "measured", ""}}
 	for _, res := range r.Results {
 		for _, v := range res.Verdicts {
 			sign, met := "<=", "met"
@@ -115,7 +104,7 @@ func spread(v []float64) string {
 	if lo == hi {
 		return short(lo)
 	}
-	return fmt.Sprintf("%s (%s-%s)", short(median(v)), short(lo), short(hi))
+	return fmt.Sprintf("%s (%s-%s)", short(sheet.Median(v)), short(lo), short(hi))
 }
 
 func short(v float64) string {
@@ -141,44 +130,9 @@ func (r *report) notes() []string {
 }
 
 func (r *report) write(w io.Writer, format string) error {
-	switch format {
-	case "json":
-		enc := json.NewEncoder(w)
-		enc.SetIndent("", "  ")
-		return enc.Encode(r)
-	case "md":
-		fmt.Fprint(w, "# A whole node, beside its peers and a ceiling\n\n- "+strings.Join(r.notes(), "\n- ")+"\n\n## Targets\n\n")
-		r.verdicts().markdown(w)
-		for _, res := range r.Results {
-			fmt.Fprintf(w, "\n## %s\n\n", res.Title)
-			res.table().markdown(w)
-		}
-		return nil
-	}
-	fmt.Fprintln(w, strings.Join(r.notes(), "\n"))
+	all := sheet.Sheet{Title: "A whole node, beside its peers and a ceiling", Notes: r.notes(), Targets: r.verdicts(), Data: r}
 	for _, res := range r.Results {
-		fmt.Fprintf(w, "\n%s\n", res.Title)
-		if err := res.table().text(w); err != nil {
-			return err
-		}
+		all.Parts = append(all.Parts, sheet.Part{Title: res.Title, Table: res.table()})
 	}
-	fmt.Fprint(w, "\nTargets\n")
-	return r.verdicts().text(w)
-}
-
-func (t table) markdown(w io.Writer) {
-	for i, row := range t {
-		fmt.Fprintf(w, "| %s |\n", strings.Join(row, " | "))
-		if i == 0 {
-			fmt.Fprintf(w, "|%s\n", strings.Repeat("---|", len(row)))
-		}
-	}
-}
-
-func (t table) text(w io.Writer) error {
-	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	for _, row := range t {
-		fmt.Fprintln(tw, "  "+strings.Join(row, "\t"))
-	}
-	return tw.Flush()
+	return all.Write(w, format)
 }

@@ -14,6 +14,8 @@ import (
 	"regexp"
 	"strings"
 	"time"
+
+	"github.com/trimarandb/trimaran/bench/internal/sheet"
 )
 
 func main() {
@@ -24,9 +26,9 @@ func main() {
 	if err == nil {
 		s.command = "go run ./snapshot " + strings.Join(os.Args[1:], " ")
 		var r *report
-		p := newProgress(os.Stderr, time.Now())
+		p := sheet.NewProgress(os.Stderr, time.Now())
 		r, err = compare(s, p)
-		p.end()
+		p.End()
 		if err == nil {
 			err = r.write(os.Stdout, s.output)
 		}

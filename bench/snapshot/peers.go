@@ -12,10 +12,11 @@ import (
 
 	"github.com/hashicorp/raft"
 	"github.com/klauspost/compress/zstd"
-	"github.com/trimarandb/trimaran/snapshot"
-	"github.com/trimarandb/trimaran/snapshot/dirbucket"
 	"go.etcd.io/etcd/server/v3/etcdserver/api/snap"
 	"go.uber.org/zap"
+
+	"github.com/trimarandb/trimaran/snapshot"
+	"github.com/trimarandb/trimaran/snapshot/dirbucket"
 )
 
 // peer is one way to keep a snapshot of the state. run does a job in its

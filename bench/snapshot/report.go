@@ -1,13 +1,13 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
+
+	"github.com/trimarandb/trimaran/bench/internal/sheet"
 )
 
 // report is all that a run found.
@@ -54,18 +54,15 @@ func (r *report) notes() []string {
 	}
 }
 
-// table is rows of cells, the first of them the header.
-type table [][]string
-
-func (r *report) verdictTable() table {
-	t := table{{"workload", "target", "figure", "verdict"}}
+func (r *report) verdictTable() sheet.Table {
+	t := sheet.Table{{"workload", "target", "figure", "verdict"}}
 	for _, v := range r.Verdicts {
 		t = append(t, []string{v.Workload, v.Target, v.figure(), v.word()})
 	}
 	return t
 }
 
-func (r *result) table() table {
+func (r *result) table() sheet.Table {
 	header := []string{""}
 	for _, c := range r.columns {
 		if c.unit != "" {
@@ -73,7 +70,7 @@ func (r *result) table() table {
 		}
 		header = append(header, c.name)
 	}
-	t := table{header}
+	t := sheet.Table{header}
 	for _, who := range r.order {
 		row := []string{who}
 		for _, c := range r.columns {
@@ -91,7 +88,7 @@ func cell(values []float64) string {
 	case 1:
 		return number(values[0])
 	}
-	return fmt.Sprintf("%s (%s-%s)", number(median(values)), number(slices.Min(values)), number(slices.Max(values)))
+	return fmt.Sprintf("%s (%s-%s)", number(sheet.Median(values)), number(slices.Min(values)), number(slices.Max(values)))
 }
 
 func number(v float64) string {
@@ -105,58 +102,9 @@ func number(v float64) string {
 }
 
 func (r *report) write(w io.Writer, format string) error {
-	switch format {
-	case "json":
-		enc := json.NewEncoder(w)
-		enc.SetIndent("", "  ")
-		return enc.Encode(r)
-	case "md":
-		r.markdown(w)
-		return nil
-	}
-	return r.text(w)
-}
-
-func (r *report) markdown(w io.Writer) {
-	fmt.Fprint(w, "# Snapshots, beside other stores and encoders\n\n")
-	for _, n := range r.notes() {
-		fmt.Fprintf(w, "- %s\n", n)
-	}
-	fmt.Fprint(w, "\n## Targets\n\n")
-	r.verdictTable().markdown(w)
+	all := sheet.Sheet{Title: "Snapshots, beside other stores and encoders", Notes: r.notes(), Targets: r.verdictTable(), Data: r}
 	for _, res := range r.Results {
-		fmt.Fprintf(w, "\n## %s\n\n", res.Title)
-		res.table().markdown(w)
+		all.Parts = append(all.Parts, sheet.Part{Title: res.Title, Table: res.table()})
 	}
-}
-
-func (t table) markdown(w io.Writer) {
-	for i, row := range t {
-		fmt.Fprintf(w, "| %s |\n", strings.Join(row, " | "))
-		if i == 0 {
-			fmt.Fprintf(w, "|%s\n", strings.Repeat("---|", len(row)))
-		}
-	}
-}
-
-func (r *report) text(w io.Writer) error {
-	for _, n := range r.notes() {
-		fmt.Fprintln(w, n)
-	}
-	for _, res := range r.Results {
-		fmt.Fprintf(w, "\n%s\n", res.Title)
-		if err := res.table().text(w); err != nil {
-			return err
-		}
-	}
-	fmt.Fprint(w, "\nTargets\n")
-	return r.verdictTable().text(w)
-}
-
-func (t table) text(w io.Writer) error {
-	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	for _, row := range t {
-		fmt.Fprintln(tw, "  "+strings.Join(row, "\t"))
-	}
-	return tw.Flush()
+	return all.Write(w, format)
 }

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/trimarandb/trimaran/bench/internal/sheet"
 )
 
 const opCreate, opRead = "create", "read"
@@ -62,10 +64,10 @@ type bench struct {
 	settings
 	root     string // everything is below it; removed at the end
 	peers    []peer
-	progress *progress
+	progress *sheet.Progress
 }
 
-func compare(s settings, p *progress) (_ *report, err error) {
+func compare(s settings, p *sheet.Progress) (_ *report, err error) {
 	machine, err := examine(s.dir, 4*s.plan.Size+2*s.plan.Large)
 	if err != nil {
 		return nil, err
@@ -81,7 +83,7 @@ func compare(s settings, p *progress) (_ *report, err error) {
 // all runs the selected workloads below root.
 func (b *bench) all(machine string) (*report, error) {
 	start := time.Now()
-	b.progress.step("making the state")
+	b.progress.Step("making the state")
 	if err := makeState(b.state(), b.plan.Size, b.seed, change{}); err != nil {
 		return nil, err
 	}
@@ -136,7 +138,7 @@ func (b *bench) rounds(what string, do func(peer) error) error {
 	for round := range b.plan.Rounds {
 		for i := range b.peers {
 			p := b.peers[(i+round)%len(b.peers)]
-			b.progress.step(fmt.Sprintf("%s: round %d of %d, %s", what, round+1, b.plan.Rounds, p.name))
+			b.progress.Step(fmt.Sprintf("%s: round %d of %d, %s", what, round+1, b.plan.Rounds, p.name))
 			if err := do(p); err != nil {
 				return err
 			}
@@ -158,7 +160,7 @@ func (b *bench) create() (*result, error) {
 func (b *bench) read() (*result, error) {
 	r := newResult(fmt.Sprintf("open and read a snapshot of %d MiB, from the page cache", b.plan.Size>>20), colSeconds, colRate, colCPU, colPeak)
 	for _, p := range b.peers {
-		b.progress.step("read: preparing " + p.name)
+		b.progress.Step("read: preparing " + p.name)
 		if _, err := b.job(p.name, opCreate, b.dir("read", p.name)); err != nil {
 			return nil, err
 		}
@@ -181,7 +183,7 @@ func (b *bench) peak() (*result, error) {
 			op string
 			c  column
 		}{{opCreate, colPeak}, {opRead, colReadPeak}} {
-			b.progress.step("peak: " + step.op + " " + who)
+			b.progress.Step("peak: " + step.op + " " + who)
 			got, err := job{Peer: who, Op: step.op, Dir: dir, State: b.state(), Size: b.plan.Large, Seed: b.seed}.do()
 			if err != nil {
 				return nil, err

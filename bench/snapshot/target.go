@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
+
+	"github.com/trimarandb/trimaran/bench/internal/sheet"
 )
 
 // target is one promise: a column of the subject, or how many times less it is
@@ -64,7 +66,7 @@ func (t target) judge(r *result) verdict {
 		return v
 	}
 	v.Measured = true
-	v.Figure, v.Low, v.High = median(figures), slices.Min(figures), slices.Max(figures)
+	v.Figure, v.Low, v.High = sheet.Median(figures), slices.Min(figures), slices.Max(figures)
 	v.Met = t.atLeast && v.Figure >= t.limit || !t.atLeast && v.Figure <= t.limit
 	return v
 }
@@ -84,13 +86,4 @@ func (v verdict) figure() string {
 		return "-"
 	}
 	return fmt.Sprintf("%s (%s-%s)", number(v.Figure), number(v.Low), number(v.High))
-}
-
-func median(v []float64) float64 {
-	if len(v) == 0 {
-		return 0
-	}
-	s := slices.Sorted(slices.Values(v))
-	n := len(s)
-	return (s[(n-1)/2] + s[n/2]) / 2
 }

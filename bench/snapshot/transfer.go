@@ -30,7 +30,7 @@ func (b *bench) transfer() (_ *result, err error) {
 	}
 	defer func() { err = errors.Join(err, leader.Close()) }()
 	for i, c := range changes {
-		b.progress.step("transfer: " + c.name)
+		b.progress.Step("transfer: " + c.name)
 		follower, err := openStore(b.dir("transfer", fmt.Sprintf("follower %d", i)))
 		if err != nil {
 			return nil, err
