@@ -17,13 +17,10 @@ import (
 	"strings"
 	"testing"
 
-	hashicorp "github.com/hashicorp/raft"
 	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/raftpb"
 
-	"github.com/trimarandb/trimaran"
 	"github.com/trimarandb/trimaran/adapter/etcdraft"
-	"github.com/trimarandb/trimaran/adapter/hashiraft"
 	"github.com/trimarandb/trimaran/config"
 	"github.com/trimarandb/trimaran/kv"
 	"github.com/trimarandb/trimaran/raftlog"
@@ -135,9 +132,13 @@ func serve(t *testing.T) (data string) {
 
 // Every piece of Go in the README is a piece of tour, which runs.
 func TestReadmeCode(t *testing.T) {
-	source, err := os.ReadFile("readme_test.go")
-	if err != nil {
-		t.Fatal(err)
+	var source []byte
+	for _, name := range []string{"readme_test.go", "hashicorp_test.go"} {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		source = append(source, b...)
 	}
 	for _, block := range blocks(t, "go") {
 		if !strings.Contains(flush(string(source)), flush(block)) {
@@ -159,6 +160,9 @@ func tour(ctx context.Context, dir string) error {
 		return err
 	}
 	if err := belowHashicorp(ctx, filepath.Join(dir, "hashicorp")); err != nil {
+		return err
+	}
+	if err := belowOwnMachine(filepath.Join(dir, "machine")); err != nil {
 		return err
 	}
 	if err := belowEtcd(filepath.Join(dir, "etcd")); err != nil {
@@ -222,29 +226,6 @@ func severalGroups(store *seglog.Store) (err error) {
 		raftlog.GroupBatch{Group: raftlog.Group{Shard: 2}, Batch: second},
 	)
 	return err
-}
-
-func belowHashicorp(ctx context.Context, dir string) error {
-	apply := func(tx *kv.WriteTx, l *hashicorp.Log) (any, error) { return nil, tx.Put(l.Data, nil) }
-	raftConfig := hashicorp.DefaultConfig()
-	raftConfig.LocalID = "a"
-	_, transport := hashicorp.NewInmemTransport("a")
-	storage, err := config.OpenDir(dir, &config.Options{
-		Storage: trimaran.Options{Owner: trimaran.OwnerLibrary, SkipsNonCommands: true},
-	})
-	if err != nil {
-		return err
-	}
-	defer storage.Close()
-	adapter, err := hashiraft.New(ctx, storage, apply, nil)
-	if err != nil {
-		return err
-	}
-	node, err := adapter.NewRaft(raftConfig, transport)
-	if err != nil {
-		return err
-	}
-	return errors.Join(adapter.Close(), node.Shutdown().Error())
 }
 
 func belowEtcd(dir string) error {

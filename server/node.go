@@ -131,13 +131,13 @@ func (n *Node) listen() error {
 func (n *Node) startRaft() error {
 	c := n.raftConfig()
 	n.adapter.Configure(c)
-	logs, stable, snaps := n.adapter.Logs(), n.adapter.Stable(), n.adapter.Snapshots()
-	has, err := raft.HasExistingState(logs, stable, snaps)
+	logs, snaps := n.adapter.Logs(), n.adapter.Snapshots()
+	has, err := raft.HasExistingState(logs, logs, snaps)
 	if err != nil {
 		return err
 	}
 	if !has {
-		if err := raft.BootstrapCluster(c, logs, stable, snaps, n.trans, n.founders()); err != nil {
+		if err := raft.BootstrapCluster(c, logs, logs, snaps, n.trans, n.founders()); err != nil {
 			return fmt.Errorf("begin a cluster: %w", err)
 		}
 	}

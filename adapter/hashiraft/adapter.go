@@ -24,12 +24,6 @@ import (
 // transaction's SetMark, Commit and Rollback are fault.ErrInvalid.
 type ApplyFunc func(tx *kv.WriteTx, l *raft.Log) (response any, err error)
 
-// Options tune an Adapter. Nil and zero fields mean the defaults.
-type Options struct {
-	// Logger hears what raft and the adapter have to say. Default: nobody.
-	Logger *slog.Logger
-}
-
 // Adapter is one raft node's view of a Storage. Its parts may be used by
 // several goroutines, as raft does.
 type Adapter struct {
@@ -40,10 +34,9 @@ type Adapter struct {
 	ctx    context.Context // of what Close interrupts
 	cancel context.CancelFunc
 
-	logs   LogStore
-	stable StableStore
-	snaps  SnapshotStore
-	fsm    FSM
+	logs  *LogStore
+	snaps *SnapshotStore
+	fsm   FSM
 
 	mu       sync.Mutex
 	newest   raftlog.Position // of the newest valid snapshot
@@ -61,28 +54,24 @@ func New(ctx context.Context, s *trimaran.Storage, apply ApplyFunc, o *Options) 
 	if s == nil || apply == nil {
 		return nil, fmt.Errorf("adapt storage to raft: no storage, or nothing that applies: %w", fault.ErrInvalid)
 	}
-	a := &Adapter{s: s, apply: apply, logger: slog.New(slog.DiscardHandler), halt: make(chan struct{})}
-	if o != nil && o.Logger != nil {
-		a.logger = o.Logger
-	}
+	a := &Adapter{s: s, apply: apply, logger: o.logger(), halt: make(chan struct{})}
 	a.base = context.WithoutCancel(ctx)
 	a.ctx, a.cancel = context.WithCancel(a.base)
-	a.logs.a, a.stable.a, a.snaps.a, a.fsm.a = a, a, a, a
-	if err := errors.Join(a.votesHold(), a.cover(ctx)); err != nil {
+	a.logs = &LogStore{log: s.Log(), newest: func() (raftlog.Position, error) { return a.continuation(), nil }}
+	a.snaps = &SnapshotStore{snaps: s.Snapshots(), ctx: a.ctx, logger: a.logger, told: a.published}
+	a.fsm.a = a
+	if err := errors.Join(a.logs.copied(), a.logs.votesHold(), a.cover(ctx)); err != nil {
 		a.cancel()
 		return nil, fmt.Errorf("adapt storage to raft: %w", err)
 	}
 	return a, nil
 }
 
-// Logs is the log for raft.NewRaft.
-func (a *Adapter) Logs() *LogStore { return &a.logs }
-
-// Stable is the stable store for raft.NewRaft.
-func (a *Adapter) Stable() *StableStore { return &a.stable }
+// Logs is the log and the stable store for raft.NewRaft.
+func (a *Adapter) Logs() *LogStore { return a.logs }
 
 // Snapshots is the snapshot store for raft.NewRaft.
-func (a *Adapter) Snapshots() *SnapshotStore { return &a.snaps }
+func (a *Adapter) Snapshots() *SnapshotStore { return a.snaps }
 
 // FSM is the state machine for raft.NewRaft.
 func (a *Adapter) FSM() *FSM { return &a.fsm }
@@ -101,7 +90,7 @@ func (a *Adapter) Configure(conf *raft.Config) {
 func (a *Adapter) NewRaft(conf *raft.Config, trans raft.Transport) (*raft.Raft, error) {
 	c := *conf
 	a.Configure(&c)
-	return raft.NewRaft(&c, &a.fsm, &a.logs, &a.stable, &a.snaps, trans)
+	return raft.NewRaft(&c, &a.fsm, a.logs, a.logs, a.snaps, trans)
 }
 
 // Close interrupts snapshots and restores under way, so that raft's Shutdown

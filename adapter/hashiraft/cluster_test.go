@@ -63,10 +63,10 @@ func (c *cluster) start(id raft.ServerID) *member {
 	conf.CommitTimeout = 5 * time.Millisecond
 	conf.SnapshotInterval, conf.TrailingLogs = time.Hour, c.trailing
 	a.Configure(conf)
-	has, err := raft.HasExistingState(a.Logs(), a.Stable(), a.Snapshots())
+	has, err := raft.HasExistingState(a.Logs(), a.Logs(), a.Snapshots())
 	check(c.t, err)
 	if !has {
-		check(c.t, raft.BootstrapCluster(conf, a.Logs(), a.Stable(), a.Snapshots(), trans, raft.Configuration{Servers: c.servers}))
+		check(c.t, raft.BootstrapCluster(conf, a.Logs(), a.Logs(), a.Snapshots(), trans, raft.Configuration{Servers: c.servers}))
 	}
 	for other, m := range c.nodes {
 		m.trans.Connect(raft.ServerAddress(id), trans)

@@ -38,12 +38,12 @@ func (a *Adapter) cover(ctx context.Context) error {
 // votesHold refuses a log whose stored term is behind that of its last entry:
 // raft stores the term first, so votes were lost, and this node might vote
 // twice.
-func (a *Adapter) votesHold() error {
-	b, err := a.s.Log().Bounds()
+func (s *LogStore) votesHold() error {
+	b, err := s.log.Bounds()
 	if err != nil || b.Empty() {
 		return err
 	}
-	term, err := stableUint64(a.s.Log(), TermKey)
+	term, err := s.number(TermKey)
 	if err != nil || term >= b.LastTerm {
 		return err
 	}

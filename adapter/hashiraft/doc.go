@@ -1,5 +1,15 @@
 // Package hashiraft lets hashicorp/raft keep everything it must not forget in
-// a [trimaran.Storage]: log, votes and terms, snapshots, and the data itself.
+// Trimaran: log, votes and terms, snapshots, and the data too if wanted.
+//
+// A program that has a state machine of its own takes log and snapshots:
+//
+//	snaps, err := hashiraft.OpenSnapshots(dir, 2, nil)
+//	logs, err := hashiraft.OpenLog(dir, &hashiraft.Options{Snapshots: snaps})
+//	node, err := raft.NewRaft(raftConfig, fsm, logs, logs, snaps, transport)
+//
+// [LogStore] is LogStore, StableStore, MonotonicLogStore and
+// CommitTrackingLogStore in one value. One whose commands read and write keys
+// also leaves the data to a [trimaran.Storage]:
 //
 //	storage, err := config.OpenDir(dir, &config.Options{...}) // Owner: trimaran.OwnerLibrary
 //	adapter, err := hashiraft.New(ctx, storage, apply, nil)
@@ -36,5 +46,6 @@
 //
 // and the Kind NoOp, unless it is one of the three. Stable keys of raft are kept
 // under "hashiraft/stable/", numbers as eight bytes, big endian;
-// "hashiraft/commit" is the commit index that raft staged last.
+// "hashiraft/commit" is the commit index that raft staged last, and
+// "hashiraft/copying" is there while [LogStore.CopyFrom] has not completed.
 package hashiraft

@@ -20,7 +20,7 @@ import (
 // deliver stores entries and applies them, as raft does.
 func deliver(t *testing.T, a *hashiraft.Adapter, logs []*raft.Log) []any {
 	t.Helper()
-	check(t, a.Stable().SetUint64([]byte("CurrentTerm"), logs[len(logs)-1].Term))
+	check(t, a.Logs().SetUint64([]byte("CurrentTerm"), logs[len(logs)-1].Term))
 	check(t, a.Logs().StoreLogs(logs))
 	return a.FSM().ApplyBatch(logs)
 }
@@ -315,10 +315,10 @@ func TestApplyWaitsForRoom(t *testing.T) {
 func TestLostVotes(t *testing.T) {
 	s := memory(t)
 	a := adapt(t, s)
-	check(t, a.Stable().SetUint64([]byte("CurrentTerm"), 2))
+	check(t, a.Logs().SetUint64([]byte("CurrentTerm"), 2))
 	check(t, a.Logs().StoreLogs(commands(1, 3, 2)))
 	adapt(t, s)
-	check(t, a.Stable().SetUint64([]byte("CurrentTerm"), 1))
+	check(t, a.Logs().SetUint64([]byte("CurrentTerm"), 1))
 	if _, err := hashiraft.New(t.Context(), s, put, nil); !errors.Is(err, fault.ErrCorrupt) || !strings.Contains(err.Error(), "votes were lost") {
 		t.Errorf("New = %v, want that votes were lost", err)
 	}

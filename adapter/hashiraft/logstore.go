@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"sync"
 
 	"github.com/hashicorp/raft"
@@ -15,9 +16,13 @@ import (
 // commitKey holds the staged commit index. Frozen.
 const commitKey = "hashiraft/commit"
 
-// LogStore is a raft.LogStore without gaps that also tracks commits.
+// LogStore is log and stable store of one raft node, in one value: a
+// raft.LogStore without gaps, which also tracks commits, and a raft.StableStore.
+// Its methods may be called by several goroutines.
 type LogStore struct {
-	a *Adapter
+	log     *raftlog.Log
+	newest  func() (raftlog.Position, error) // of the newest valid snapshot, zero if there is none
+	closers []io.Closer                      // what OpenLog opened, in the order to close it
 
 	mu     sync.Mutex
 	staged uint64 // to be written with the next entries
@@ -26,6 +31,7 @@ type LogStore struct {
 var (
 	_ raft.MonotonicLogStore      = (*LogStore)(nil)
 	_ raft.CommitTrackingLogStore = (*LogStore)(nil)
+	_ raft.StableStore            = (*LogStore)(nil)
 )
 
 // IsMonotonic is true: entries follow one another, and raft empties the log
@@ -34,7 +40,7 @@ func (s *LogStore) IsMonotonic() bool { return true }
 
 // FirstIndex is the index of the oldest entry, 0 when the log is empty.
 func (s *LogStore) FirstIndex() (uint64, error) {
-	b, err := s.a.s.Log().Bounds()
+	b, err := s.log.Bounds()
 	if err != nil || b.Empty() {
 		return 0, err
 	}
@@ -43,7 +49,7 @@ func (s *LogStore) FirstIndex() (uint64, error) {
 
 // LastIndex is the index of the newest entry, 0 when the log is empty.
 func (s *LogStore) LastIndex() (uint64, error) {
-	b, err := s.a.s.Log().Bounds()
+	b, err := s.log.Bounds()
 	if err != nil || b.Empty() {
 		return 0, err
 	}
@@ -54,7 +60,7 @@ func (s *LogStore) LastIndex() (uint64, error) {
 // whether it was deleted or never written, is raft.ErrLogNotFound; a damaged
 // one is *fault.Corruption.
 func (s *LogStore) GetLog(index uint64, l *raft.Log) error {
-	e, err := s.a.s.Log().Entry(index)
+	e, err := s.log.Entry(index)
 	if errors.Is(err, fault.ErrCompacted) || errors.Is(err, fault.ErrNotFound) {
 		return raft.ErrLogNotFound
 	}
@@ -86,25 +92,34 @@ func (s *LogStore) StoreLogs(logs []*raft.Log) error {
 	if s.staged > 0 {
 		batch.Stable = []raftlog.StableKV{{Key: commitKey, Value: binary.BigEndian.AppendUint64(nil, s.staged)}}
 	}
-	if err := s.a.s.Log().Write(batch); err != nil {
+	if err := s.log.Write(batch); err != nil {
 		return fmt.Errorf("store logs: %w", err)
 	}
 	s.staged = 0
 	return nil
 }
 
-// connect lets an empty log continue at the first entry of the batch.
+// connect lets a log that is empty, or that a snapshot has overtaken, continue at
+// the first entry of the batch, in the same atomic write.
 func (s *LogStore) connect(batch *raftlog.Batch) error {
-	b, err := s.a.s.Log().Bounds()
+	b, err := s.log.Bounds()
 	first := batch.Entries[0].Index
-	if err != nil || !b.Empty() || first == 0 || first == b.First() {
+	if err != nil || first == 0 || first == b.Last+1 || !b.Empty() && first <= b.Last {
 		return err
 	}
-	p := raftlog.Position{Index: first - 1}
-	if newest := s.a.continuation(); newest.Index == p.Index {
-		p.Term = newest.Term
+	newest, err := s.newest()
+	if err != nil {
+		return err
 	}
-	batch.Reset = &p
+	before := raftlog.Position{Index: first - 1}
+	switch {
+	case newest.Index == before.Index && (b.Empty() || newest.Term >= b.LastTerm):
+		before = newest
+	case !b.Empty():
+		return fmt.Errorf("entry %d does not follow entry %d, and the newest snapshot (%d) does not end before it; if there is a newer one, name the snapshot store in Options: %w",
+			first, b.Last, newest.Index, fault.ErrInvalid)
+	}
+	batch.Reset = &before
 	return nil
 }
 
@@ -113,8 +128,7 @@ func (s *LogStore) connect(batch *raftlog.Batch) error {
 // emptied continues after the newest snapshot. Anything else would leave a
 // gap and is fault.ErrInvalid.
 func (s *LogStore) DeleteRange(lo, hi uint64) error {
-	log := s.a.s.Log()
-	b, err := log.Bounds()
+	b, err := s.log.Bounds()
 	if err != nil {
 		return fmt.Errorf("delete range: %w", err)
 	}
@@ -124,11 +138,11 @@ func (s *LogStore) DeleteRange(lo, hi uint64) error {
 	prefix, suffix := lo <= b.First(), hi >= b.Last
 	switch {
 	case prefix && suffix:
-		err = log.Reset(s.a.continuation())
+		err = s.clear()
 	case prefix:
-		err = log.CompactTo(hi)
+		err = s.log.CompactTo(hi)
 	case suffix:
-		err = log.TruncateFrom(lo)
+		err = s.log.TruncateFrom(lo)
 	default:
 		err = fmt.Errorf("[%d, %d] lies inside [%d, %d]: %w", lo, hi, b.First(), b.Last, fault.ErrInvalid)
 	}
@@ -136,6 +150,15 @@ func (s *LogStore) DeleteRange(lo, hi uint64) error {
 		return fmt.Errorf("delete range: %w", err)
 	}
 	return nil
+}
+
+// clear empties the log, which then continues after the newest snapshot.
+func (s *LogStore) clear() error {
+	newest, err := s.newest()
+	if err != nil {
+		return err
+	}
+	return s.log.Reset(newest)
 }
 
 // StageCommitIndex keeps index until the next StoreLogs, which writes it in the
@@ -150,7 +173,7 @@ func (s *LogStore) StageCommitIndex(index uint64) error {
 // GetCommitIndex is the commit index written last, never above the last entry;
 // 0 if none was.
 func (s *LogStore) GetCommitIndex() (uint64, error) {
-	index, err := stableUint64(s.a.s.Log(), commitKey)
+	index, err := s.number(commitKey)
 	if err != nil {
 		return 0, err
 	}

@@ -12,7 +12,7 @@ import (
 // sink takes the payload of one snapshot. Close and Cancel may be called in any
 // order and twice, as raft and state machines do: the first one decides.
 type sink struct {
-	a *Adapter
+	s *SnapshotStore
 	w *snapshot.Writer
 
 	mu    sync.Mutex
@@ -53,7 +53,7 @@ func (s *sink) Close() error {
 		return err
 	}
 	s.id = meta.ID
-	s.a.published(meta, s.own)
+	s.s.told(meta, s.own)
 	return nil
 }
 

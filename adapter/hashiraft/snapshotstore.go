@@ -1,8 +1,10 @@
 package hashiraft
 
 import (
+	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"slices"
 
 	"github.com/hashicorp/raft"
@@ -11,8 +13,15 @@ import (
 	"github.com/trimarandb/trimaran/snapshot"
 )
 
-// SnapshotStore is the snapshot layer as raft sees it.
-type SnapshotStore struct{ a *Adapter }
+// SnapshotStore is the snapshot layer as raft sees it. Its methods may be called
+// by several goroutines.
+type SnapshotStore struct {
+	snaps   *snapshot.Store
+	ctx     context.Context // raft's interfaces have no place for one
+	logger  *slog.Logger
+	told    func(m snapshot.Meta, own bool) // of each snapshot that was published
+	closers []io.Closer                     // what OpenSnapshots opened, in the order to close it
+}
 
 var _ raft.SnapshotStore = (*SnapshotStore)(nil)
 
@@ -24,23 +33,23 @@ func (s *SnapshotStore) Create(version raft.SnapshotVersion, index, term uint64,
 		return nil, fmt.Errorf("create snapshot: version %d, only %d is written: %w", version, raft.SnapshotVersionMax, fault.ErrUnsupported)
 	}
 	info := snapshot.Info{Index: index, Term: term, Membership: raft.EncodeConfiguration(configuration), MembershipIndex: configurationIndex}
-	w, err := s.a.s.Snapshots().Create(s.a.ctx, info, nil)
+	w, err := s.snaps.Create(s.ctx, info, nil)
 	if err != nil {
 		return nil, err
 	}
-	return &sink{a: s.a, w: w}, nil
+	return &sink{s: s, w: w}, nil
 }
 
 // List describes the snapshots, newest first. Damaged ones are left out: raft
 // counts what it is shown as applied.
 func (s *SnapshotStore) List() ([]*raft.SnapshotMeta, error) {
 	var list []*raft.SnapshotMeta
-	for meta, err := range s.a.s.Snapshots().All(s.a.ctx) {
+	for meta, err := range s.snaps.All(s.ctx) {
 		if err != nil {
 			return nil, fmt.Errorf("list snapshots: %w", err)
 		}
 		if meta.Damaged != nil {
-			s.a.logger.Warn("damaged snapshot left out", "id", meta.ID.String(), "error", meta.Damaged)
+			s.logger.Warn("damaged snapshot left out", "id", meta.ID.String(), "error", meta.Damaged)
 			continue
 		}
 		m, err := describe(meta)
@@ -68,7 +77,7 @@ func (s *SnapshotStore) Open(id string) (*raft.SnapshotMeta, io.ReadCloser, erro
 	if err != nil {
 		return nil, nil, err
 	}
-	r, err := s.a.s.Snapshots().Open(s.a.ctx, parsed)
+	r, err := s.snaps.Open(s.ctx, parsed)
 	if err != nil {
 		return nil, nil, err
 	}

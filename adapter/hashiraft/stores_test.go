@@ -103,7 +103,7 @@ func TestCommitIndex(t *testing.T) {
 }
 
 func TestStableStore(t *testing.T) {
-	stable := adapt(t, memory(t)).Stable()
+	stable := adapt(t, memory(t)).Logs()
 	if v, err := stable.Get([]byte("none")); err != nil || len(v) != 0 {
 		t.Errorf("missing key: %q, %v, want empty and nil", v, err)
 	}

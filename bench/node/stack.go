@@ -64,7 +64,7 @@ func openTrimaran(dir string) (*stack, error) {
 		return nil, errors.Join(err, s.Close())
 	}
 	return &stack{
-		logs: a.Logs(), stable: a.Stable(), snaps: a.Snapshots(), fsm: a.FSM(), setup: a.Configure,
+		logs: a.Logs(), stable: a.Logs(), snaps: a.Snapshots(), fsm: a.FSM(), setup: a.Configure,
 		close: func() error { return errors.Join(a.Close(), s.Close()) },
 	}, nil
 }

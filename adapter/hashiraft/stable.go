@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/hashicorp/raft"
-
 	"github.com/trimarandb/trimaran/fault"
 	"github.com/trimarandb/trimaran/raftlog"
 )
@@ -18,19 +16,14 @@ const stablePrefix = "hashiraft/stable/"
 // in eight bytes, big endian. Frozen.
 const TermKey = stablePrefix + "CurrentTerm"
 
-// StableStore keeps terms and votes beside the log. What is set is durable on
-// return, whatever the log's sync policy.
-type StableStore struct{ a *Adapter }
-
-var _ raft.StableStore = (*StableStore)(nil)
-
-// Set stores a value. Keys are at most 238 bytes long, values 32 KiB.
-func (s *StableStore) Set(key, value []byte) error {
+// Set stores a value beside the log. It is durable on return, whatever the log's
+// sync policy. Keys are at most 238 bytes long, values 32 KiB.
+func (s *LogStore) Set(key, value []byte) error {
 	if value == nil {
 		value = []byte{}
 	}
 	batch := raftlog.Batch{Stable: []raftlog.StableKV{{Key: stablePrefix + string(key), Value: value}}}
-	if err := s.a.s.Log().Write(batch); err != nil {
+	if err := s.log.Write(batch); err != nil {
 		return fmt.Errorf("set %q: %w", key, err)
 	}
 	return nil
@@ -38,8 +31,8 @@ func (s *StableStore) Set(key, value []byte) error {
 
 // Get returns a copy of a value, empty and without an error if there is none:
 // that is what raft's interface asks for.
-func (s *StableStore) Get(key []byte) ([]byte, error) {
-	value, err := s.a.s.Log().Stable(stablePrefix + string(key))
+func (s *LogStore) Get(key []byte) ([]byte, error) {
+	value, err := s.log.Stable(stablePrefix + string(key))
 	if errors.Is(err, fault.ErrNotFound) {
 		return []byte{}, nil
 	}
@@ -47,17 +40,18 @@ func (s *StableStore) Get(key []byte) ([]byte, error) {
 }
 
 // SetUint64 stores a number as Set does.
-func (s *StableStore) SetUint64(key []byte, value uint64) error {
+func (s *LogStore) SetUint64(key []byte, value uint64) error {
 	return s.Set(key, binary.BigEndian.AppendUint64(nil, value))
 }
 
 // GetUint64 returns a number, 0 and no error if there is none.
-func (s *StableStore) GetUint64(key []byte) (uint64, error) {
-	return stableUint64(s.a.s.Log(), stablePrefix+string(key))
+func (s *LogStore) GetUint64(key []byte) (uint64, error) {
+	return s.number(stablePrefix + string(key))
 }
 
-func stableUint64(log *raftlog.Log, key string) (uint64, error) {
-	value, err := log.Stable(key)
+// number reads a stable key of the log, 0 if it is not there.
+func (s *LogStore) number(key string) (uint64, error) {
+	value, err := s.log.Stable(key)
 	switch {
 	case errors.Is(err, fault.ErrNotFound):
 		return 0, nil
