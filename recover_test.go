@@ -76,7 +76,7 @@ func TestRecover(t *testing.T) {
 			n.open()
 			p := load(t, n, 101)
 			wantErr(t, "Switch", p.Switch(t.Context()), errStubborn)
-			n.check(n.Close())
+			wantErr(t, "Close", n.Close(), errStubborn)
 		}, undone: true, mark: 60, last: 60},
 		"install cut short before the data followed": {crash: func(t *testing.T, n *node) {
 			other := newNode(t, trimaran.Options{})

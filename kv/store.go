@@ -150,8 +150,10 @@ func requireEmpty(d DriverTx) error {
 // Close waits for calls under way, ends open transactions, makes every commit
 // durable and closes the engine. Waiting for a lock ends at once; walks and
 // exports end with fault.ErrClosed at their next row, as does everything
-// afterwards. It may be called twice and then returns what it did the first
-// time; it must not be called from inside a call.
+// afterwards. A store that is poisoned is closed too, and Close says so with
+// fault.ErrPoisoned: commits may be lost of which nobody has heard. It may be
+// called twice and then returns what it did the first time; it must not be
+// called from inside a call.
 func (s *Store) Close() error {
 	s.close.Do(func() { s.closed = s.shut() })
 	return s.closed
@@ -179,10 +181,7 @@ func (s *Store) shut() error {
 	}
 	s.live.Wait()
 	<-s.stopped
-	if s.sync.poisoned() == nil {
-		errs = append(errs, s.sync.all())
-	}
-	errs = append(errs, s.d.Close())
+	errs = append(errs, s.sync.all(), s.d.Close())
 	return wrap("close store", errors.Join(errs...))
 }
 
