@@ -1,7 +1,6 @@
 package kvtest
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/binary"
 	"maps"
@@ -14,11 +13,12 @@ import (
 // model is what a store is, as a plain map. Dead rows are in it: nothing may
 // show them.
 type model struct {
-	rows  map[string]modelRow
-	clock time.Time
-	index uint64 // of the mark
-	state indexState
-	built string // the index holds the rows up to here while it is begun
+	rows       map[string]modelRow
+	clock      time.Time
+	index      uint64 // of the mark
+	membership string
+	memberAt   uint64
+	indexes    [len(randomIndexes)]modelIndex
 }
 
 type modelRow struct {
@@ -26,7 +26,12 @@ type modelRow struct {
 	deadline time.Time
 }
 
-// indexState is how far the one index of a random run is.
+// modelIndex is how far one of the indexes of a random run is.
+type modelIndex struct {
+	state indexState
+	built string // it holds the rows up to here while it is begun
+}
+
 type indexState uint8
 
 const (
@@ -125,29 +130,33 @@ func (m *model) dead() int {
 	return n
 }
 
-// build moves the index on by limit rows and reports whether it is ready.
-func (m *model) build(limit int) bool {
-	rest := m.alive(kv.Range{})
-	if m.built != "" {
-		rest = slices.DeleteFunc(rest, func(key string) bool { return key <= m.built })
+// build moves an index on by limit rows and reports whether it is ready.
+func (m *model) build(i, limit int) bool {
+	x := &m.indexes[i]
+	rest := m.alive(kv.Prefix([]byte(randomIndexes[i].prefix)))
+	if x.built != "" {
+		rest = slices.DeleteFunc(rest, func(key string) bool { return key <= x.built })
 	}
 	if len(rest) <= limit {
-		m.state, m.built = indexReady, ""
+		*x = modelIndex{state: indexReady}
 		return true
 	}
-	m.built = rest[limit-1]
+	x.built = rest[limit-1]
 	return false
 }
 
-// query lists the keys of the rows whose first byte is in [lo, hi), a nil hi
-// being no bound, ordered by that byte and then by key.
-func (m *model) query(lo, hi []byte, back bool) []string {
-	list := slices.DeleteFunc(m.alive(kv.Range{}), func(key string) bool {
-		v := m.rows[key].value
-		return v == "" || bytes.Compare([]byte(v[:1]), lo) < 0 || len(hi) > 0 && bytes.Compare([]byte(v[:1]), hi) >= 0
-	})
-	slices.SortFunc(list, func(a, b string) int {
-		return cmp.Or(cmp.Compare(m.rows[a].value[0], m.rows[b].value[0]), cmp.Compare(a, b))
+// query lists the keys of the rows that an index has under a value of that
+// kind, ordered by value and then by key.
+func (m *model) query(i int, want func(value string) bool, back bool) []string {
+	x := &randomIndexes[i]
+	values := map[string]string{}
+	for _, key := range m.alive(kv.Prefix([]byte(x.prefix))) {
+		if v, ok := x.value(m.rows[key].value); ok && want(v) {
+			values[key] = v
+		}
+	}
+	list := slices.SortedFunc(maps.Keys(values), func(a, b string) int {
+		return cmp.Or(cmp.Compare(values[a], values[b]), cmp.Compare(a, b))
 	})
 	if back {
 		slices.Reverse(list)

@@ -3,9 +3,10 @@
 package kvtest_test
 
 import (
-	"testing"
-
-	"github.com/trimarandb/trimaran/kv/kvtest"
+	"github.com/trimarandb/trimaran/fault"
+	"github.com/trimarandb/trimaran/kv"
 )
 
-func onRocks(testing.TB) []kvtest.Place { return nil }
+const withRocks = false
+
+func openRocks(string) (kv.Driver, error) { return nil, fault.ErrUnsupported }

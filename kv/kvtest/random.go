@@ -13,9 +13,9 @@ import (
 
 // Random drives a store over the engine with steps random calls and compares
 // every answer with a plain map: transactions committed and not, deadlines,
-// counters, compare-and-swap, pages, an index, held snapshots and captures,
-// export, import, reopening. The same seed makes the same calls. The error
-// names seed and step.
+// counters, compare-and-swap, pages, indexes of each kind, held snapshots and
+// captures, export, import, compaction, reopening. The same seed makes the same
+// calls. The error names seed and step.
 func Random(ctx context.Context, place Place, seed uint64, steps int) error {
 	return Together(ctx, seed, steps, place)
 }
@@ -26,7 +26,7 @@ func Random(ctx context.Context, place Place, seed uint64, steps int) error {
 func Together(ctx context.Context, seed uint64, steps int, places ...Place) error {
 	runs := make([]*run, len(places))
 	for i, place := range places {
-		runs[i] = &run{probe: probe{ctx: ctx, place: place}, rnd: rand.New(rand.NewPCG(seed, 0)), model: newModel()}
+		runs[i] = &run{probe: probe{ctx: ctx, place: place, o: indexOptions()}, rnd: rand.New(rand.NewPCG(seed, 0)), model: newModel()}
 		runs[i].open()
 	}
 	for i := range steps {
@@ -115,7 +115,7 @@ func (r *run) pick() (string, func()) {
 	list := []weighted{
 		{30, "transaction", r.transaction}, {10, "get", r.get}, {6, "scan", r.scanAny}, {6, "pages", r.pagesAny},
 		{5, "expire", r.expire}, {4, "index", r.changeIndex}, {8, "query", r.query}, {4, "hold", r.hold}, {4, "look", r.look},
-		{2, "save", r.save}, {1, "import", r.restore}, {2, "times", r.times}, {1, "reopen", r.reopenAny},
+		{2, "save", r.save}, {2, "import", r.restore}, {2, "times", r.times}, {2, "reopen", r.reopenAny}, {1, "compact", r.compact},
 	}
 	sum := 0
 	for _, w := range list {
@@ -140,11 +140,15 @@ func (r *run) key() string {
 }
 
 func (r *run) val() string {
-	switch r.rnd.IntN(8) {
+	switch r.rnd.IntN(10) {
 	case 0:
 		return ""
 	case 1:
 		return "\x00\x00\x00\x00\x00\x00\x00\x07"
+	case 2:
+		return fmt.Sprintf(`{"n":%d}`, r.rnd.IntN(7)-3)
+	case 3:
+		return string(rune('a'+r.rnd.IntN(3))) + " word"
 	default:
 		return string(rune('a'+r.rnd.IntN(5))) + strings.Repeat("v", r.rnd.IntN(20))
 	}

@@ -2,6 +2,7 @@ package kvtest
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -95,62 +96,9 @@ func (r *run) times() {
 		r.failf("NextDeadline() = %v, %v, want %v", got, err, want)
 	}
 	m, err := r.s.Mark(r.ctx)
-	if err != nil || m.Index != r.model.index || !m.Clock.Equal(r.model.clock) {
-		r.failf("Mark() = %+v, %v, want index %d, clock %v", m, err, r.model.index, r.model.clock)
+	if err != nil || m.Index != r.model.index || !m.Clock.Equal(r.model.clock) || string(m.Membership) != r.model.membership || m.MembershipIndex != r.model.memberAt {
+		r.failf("Mark() = %+v, %v, want that of %+v", m, err, r.model)
 	}
-}
-
-const theIndex = "first"
-
-func (r *run) changeIndex() {
-	m := r.model
-	r.update(func(t *kv.WriteTx) (err error) {
-		switch limit := 1 + r.rnd.IntN(8); {
-		case m.state == indexNone:
-			m.state, m.built = indexBegun, ""
-			return t.CreateIndex(kv.Index{Name: theIndex, Bytes: &kv.ByteRange{Len: 1}})
-		case m.state == indexReady && r.rnd.IntN(3) == 0:
-			m.state = indexNone
-			return t.DropIndex(theIndex)
-		case m.state == indexBegun:
-			done, err := t.BuildIndex(theIndex, limit)
-			same(&r.probe, "BuildIndex", done, m.build(limit))
-			return err
-		}
-		return nil
-	})
-}
-
-func (r *run) query() {
-	q := kv.Query{Index: theIndex, Reverse: r.rnd.IntN(2) == 0}
-	if r.model.state != indexReady {
-		want := fault.ErrInvalid
-		if r.model.state == indexNone {
-			want = fault.ErrNotFound
-		}
-		_, err := r.s.Query(r.ctx, q)
-		r.is("Query", err, want)
-		return
-	}
-	lo, hi := []byte(nil), []byte(nil)
-	switch c := byte('a' + r.rnd.IntN(5)); r.rnd.IntN(3) {
-	case 0:
-		q.Exact, lo, hi = []byte{c}, []byte{c}, []byte{c + 1}
-	case 1:
-		lo, hi = []byte{c}, []byte{c + 2}
-		q.Lo, q.Hi = lo, hi
-	}
-	q.Limit = 1 + r.rnd.IntN(10)
-	var got []string
-	for more := r.pages(); more(q.Cursor); {
-		page, err := r.s.Query(r.ctx, q)
-		r.ok("Query", err)
-		for _, row := range page.Rows {
-			got = append(got, string(row.Key))
-		}
-		q.Cursor = page.Next
-	}
-	r.sameKeys(fmt.Sprintf("Query(%+v)", q), got, r.model.query(lo, hi, q.Reverse))
 }
 
 // hold keeps a snapshot or a capture for later.
@@ -209,16 +157,40 @@ func (r *run) save() {
 	}
 }
 
+// restore imports what was saved, or gives up before the switch. Writers go on
+// while it is loaded.
 func (r *run) restore() {
 	if r.saved == nil || !r.canImport() {
 		return
 	}
-	got := r.imports(r.saved.stream, nil)
-	same(&r.probe, "imported digest", got.Digest, r.saved.sum.Digest)
+	i, err := r.s.BeginImport(r.ctx)
+	r.ok("BeginImport", err)
+	if err != nil {
+		return
+	}
+	sum, err := i.Load(r.ctx, bytes.NewReader(r.saved.stream), nil)
+	r.ok("Load", err)
+	same(&r.probe, "imported digest", sum.Digest, r.saved.sum.Digest)
+	for range r.rnd.IntN(3) {
+		r.transaction()
+	}
+	if r.rnd.IntN(4) == 0 {
+		r.ok("Abort", i.Abort())
+		r.everything()
+		return
+	}
+	r.ok("Switch", i.Switch(r.ctx))
 	r.model = r.saved.model.clone()
 	r.everything()
 	again, _ := r.export()
 	same(&r.probe, "export after import", bytes.Equal(again, r.saved.stream), true)
+}
+
+func (r *run) compact() {
+	if err := r.s.Compact(r.ctx); !errors.Is(err, fault.ErrUnsupported) {
+		r.ok("Compact", err)
+	}
+	r.everything()
 }
 
 func (r *run) reopenAny() {
@@ -259,7 +231,7 @@ func (r *run) everything() {
 		same(&r.probe, "rows in Stats", int(st.Rows), len(got))
 	}
 	r.times()
-	if r.model.state == indexReady {
-		r.query()
+	for i := range randomIndexes {
+		r.queryOf(i, kv.Query{}, func(string) bool { return true })
 	}
 }

@@ -84,6 +84,10 @@ func (r *run) change(t *kv.WriteTx) {
 	case 11:
 		m.index += uint64(r.rnd.IntN(3))
 		r.ok("SetMark", t.SetMark(kv.Mark{Index: m.index, Term: m.index / 10}))
+		if r.rnd.IntN(4) == 0 && m.index > 0 {
+			r.ok("SetMembership", t.SetMembership(v))
+			m.membership, m.memberAt = value, m.index
+		}
 	case 12:
 		r.moveRows(t)
 	}

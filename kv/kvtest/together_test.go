@@ -16,13 +16,31 @@ var (
 	steps = flag.Int("steps", 400, "how many steps each seed makes")
 )
 
+func openPebble(fsys vfs.FS, dir string) (kv.Driver, error) {
+	return pebblekv.Open(dir, &pebblekv.Options{FS: fsys, CacheSize: 1 << 20, WriteBufferSize: 64 << 10, MaxWriteBuffers: 2})
+}
+
 // every is a place of each engine, those in memory first; all keep what they
 // hold when they are closed.
 func every(t testing.TB) []kvtest.Place {
 	disk := vfs.NewMem()
-	small := &pebblekv.Options{FS: disk, CacheSize: 1 << 20, WriteBufferSize: 64 << 10, MaxWriteBuffers: 2}
-	pebble := func() (kv.Driver, error) { return pebblekv.Open("kv", small) }
-	return append([]kvtest.Place{lasting(plain), pebble}, onRocks(t)...)
+	list := []kvtest.Place{lasting(plain), func() (kv.Driver, error) { return openPebble(disk, "kv") }}
+	if withRocks {
+		dir := t.TempDir()
+		list = append(list, func() (kv.Driver, error) { return openRocks(dir) })
+	}
+	return list
+}
+
+// disks are the engines that keep their files on the real disk.
+func disks() map[string]func(dir string) (kv.Driver, error) {
+	list := map[string]func(dir string) (kv.Driver, error){
+		"pebble": func(dir string) (kv.Driver, error) { return openPebble(nil, dir) },
+	}
+	if withRocks {
+		list["rocksdb"] = openRocks
+	}
+	return list
 }
 
 func TestTogether(t *testing.T) {
