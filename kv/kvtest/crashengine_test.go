@@ -6,6 +6,7 @@ import (
 	"encoding/gob"
 	"errors"
 	"io/fs"
+	"sync"
 
 	"github.com/trimarandb/trimaran/fault"
 	"github.com/trimarandb/trimaran/kv"
@@ -18,8 +19,10 @@ import (
 // an engine whose files are the same in each run.
 type fileEngine struct {
 	kv.Driver
-	fs   vfs.FS
-	bug  flaw
+	fs  vfs.FS
+	bug flaw
+
+	mu   sync.Mutex
 	fail error // of the first write that failed
 }
 
@@ -129,6 +132,8 @@ func (e *fileEngine) write(name string, b []byte) error {
 func all(p []kv.Pair) []kv.Pair { return p }
 
 func (e *fileEngine) Sync() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	if e.bug == noWrite {
 		return nil
 	}
@@ -159,8 +164,11 @@ func (e *fileEngine) Sync() error {
 }
 
 func (e *fileEngine) Begin(ctx context.Context, writable bool) (kv.DriverTx, error) {
-	if writable && e.fail != nil && e.bug != syncRepeated {
-		return nil, errors.Join(fault.ErrPoisoned, e.fail)
+	e.mu.Lock()
+	fail := e.fail
+	e.mu.Unlock()
+	if writable && fail != nil && e.bug != syncRepeated {
+		return nil, errors.Join(fault.ErrPoisoned, fail)
 	}
 	return e.Driver.Begin(ctx, writable)
 }

@@ -151,6 +151,8 @@ func clock(t *kv.WriteTx) (time.Time, error) {
 	return m.Clock, err
 }
 
+const theIndex = "first"
+
 // changeIndex moves the one index on: created, built by at most limit rows, and
 // dropped, if it may be.
 func changeIndex(t *kv.WriteTx, limit int, drop bool) error {

@@ -32,8 +32,7 @@ const wentOn = 1 << 20
 func newCrashScript(open OpenOn, policy kv.SyncPolicy, steps []crashStep) *crashScript {
 	c := &crashScript{open: open, policy: policy, steps: steps, states: map[int]*crashState{}}
 	p := &plain{}
-	u := c.user(func() (kv.Driver, error) { return p, nil })
-	must(u.begin())
+	u := c.inMemory(p)
 	for i := 0; ; i++ {
 		c.states[i] = stateOf(u)
 		if i == len(steps) {
@@ -61,14 +60,19 @@ func must(err error) {
 	}
 }
 
-func (c *crashScript) user(open func() (kv.Driver, error)) *crashUser {
+// inMemory is a user of a plain engine.
+func (c *crashScript) inMemory(p *plain) *crashUser {
 	o := indexOptions()
-	o.Sync = c.policy
-	return &crashUser{ctx: context.Background(), open: open, o: *o}
+	o.Sync = kv.SyncNever
+	u := &crashUser{ctx: context.Background(), open: func() (kv.Driver, error) { return p, nil }, o: *o}
+	must(u.begin())
+	return u
 }
 
 func (c *crashScript) on(fsys vfs.FS) *crashUser {
-	return c.user(func() (kv.Driver, error) { return c.open(fsys) })
+	o := indexOptions()
+	o.Sync, o.FlushInterval = c.policy, flushInterval
+	return &crashUser{ctx: context.Background(), open: func() (kv.Driver, error) { return c.open(fsys) }, o: *o}
 }
 
 // state returns a state, or what it is after going on once more.
@@ -87,8 +91,7 @@ func (c *crashScript) state(n int, extended bool) *crashState {
 }
 
 func (c *crashScript) after(st *crashState) *crashState {
-	u := c.user(func() (kv.Driver, error) { return &plain{st.pairs}, nil })
-	must(u.begin())
+	u := c.inMemory(&plain{st.pairs})
 	must(extendStep().do(u))
 	return stateOf(u)
 }
@@ -100,27 +103,45 @@ func (c *crashScript) Run(fsys vfs.FS, r *crashtest.Recorder) error {
 	}
 	volatile := u.s.Volatile()
 	acked := 0
-	for i, step := range c.steps {
-		if volatile && step.closes {
-			step.do = (*crashUser).letGo // or nothing would be left for the next steps
+	for i := 0; i < len(c.steps); {
+		end, err := c.take(u, r, i)
+		if err != nil {
+			return c.failed(u, r, acked, i, end, err)
 		}
-		r.Begin(i + 1)
-		if err := step.do(u); err != nil {
-			return c.failed(u, r, acked, i, fmt.Errorf("step %d, %s: %w", i+1, step.name, err))
+		if err := c.holds(u, end); err != nil {
+			return fmt.Errorf("after step %d, %s: %w", end, c.steps[end-1].name, err)
 		}
-		if err := c.holds(u, i+1); err != nil {
-			return fmt.Errorf("after step %d, %s: %w", i+1, step.name, err)
-		}
-		if !volatile && (step.syncs || c.policy != kv.SyncNever) {
-			acked = i + 1
+		if !volatile && (c.steps[end-1].syncs || c.syncs()) {
+			acked = end
 			r.Ack(acked)
 		}
+		i = end
 	}
 	if err := u.end(); err != nil || volatile {
 		return onlyDisk(err)
 	}
 	r.Ack(len(c.steps))
 	return nil
+}
+
+// syncs reports whether a commit is durable when it returns.
+func (c *crashScript) syncs() bool { return c.policy == kv.SyncBatch || c.policy == kv.SyncAlways }
+
+// take takes step i+1, or several that go beside each other, and returns the
+// last one.
+func (c *crashScript) take(u *crashUser, r *crashtest.Recorder, i int) (int, error) {
+	step := c.steps[i]
+	if step.beside {
+		return c.together(u, r, i)
+	}
+	if step.closes && u.s.Volatile() {
+		step.do = (*crashUser).letGo // or nothing would be left for the next steps
+	}
+	r.Begin(i + 1)
+	if err := step.do(u); err != nil {
+		return i + 1, fmt.Errorf("step %d, %s: %w", i+1, step.name, err)
+	}
+	return i + 1, nil
 }
 
 // holds compares the open store with a state.
@@ -143,16 +164,16 @@ func onlyDisk(err error) error {
 	return err
 }
 
-// failed goes on after step i+1 has failed with err: nothing may be
-// acknowledged that is not durable, and the store can be opened again. acked is
-// the last state that was acknowledged.
-func (c *crashScript) failed(u *crashUser, r *crashtest.Recorder, acked, i int, err error) error {
+// failed goes on after one of the steps i+1 to end has failed with err: nothing
+// may be acknowledged that is not durable, and the store can be opened again.
+// acked is the last state that was acknowledged before them.
+func (c *crashScript) failed(u *crashUser, r *crashtest.Recorder, acked, i, end int, err error) error {
 	defer func() { _ = u.end() }() // it may fail as the step did
 	if onlyDisk(err) != nil {
 		return err
 	}
 	if u.s != nil {
-		if err := c.refuses(u, r, i); err != nil {
+		if err := c.refuses(u, r, i, end); err != nil {
 			return fmt.Errorf("%w, after %w", err, err)
 		}
 		_ = u.end() // it may fail as the step did
@@ -160,31 +181,39 @@ func (c *crashScript) failed(u *crashUser, r *crashtest.Recorder, acked, i int, 
 	if err := u.begin(); err != nil {
 		return onlyDisk(err)
 	}
-	for n := acked; n <= i+1; n++ {
+	for n := acked; n <= end; n++ {
 		if c.holds(u, n) == nil {
 			return c.goesOn(u, r, n)
 		}
 	}
-	return fmt.Errorf("opened again, the store is in none of the states %d to %d, after %w", acked, i+1, err)
+	return fmt.Errorf("opened again, the store is in none of the states %d to %d, after %w", acked, end, err)
 }
 
 // refuses holds what a store does after a failed call against its word: it is
-// poisoned and acknowledges nothing, or as it was before.
-func (c *crashScript) refuses(u *crashUser, r *crashtest.Recorder, i int) error {
-	st, err := u.s.Stats()
-	if err != nil {
-		return err
+// poisoned and acknowledges nothing, or as it was before. Of steps beside each
+// other any number may have been taken.
+func (c *crashScript) refuses(u *crashUser, r *crashtest.Recorder, i, end int) error {
+	err := u.s.Sync()
+	st, err2 := u.s.Stats()
+	if err2 != nil {
+		return err2
 	}
-	if err := u.s.Sync(); (err == nil) == (st.Poisoned != nil) {
-		return onlyDisk(fmt.Errorf("Sync = %w, and the store says it is poisoned by %v", err, st.Poisoned))
+	if (err == nil) == (st.Poisoned != nil) {
+		return fmt.Errorf("Sync = %w, and the store says it is poisoned by %v", err, st.Poisoned)
 	}
-	if st.Poisoned == nil {
-		if err := c.holds(u, i); err != nil {
-			return err
+	if st.Poisoned != nil {
+		return nil
+	}
+	if !c.steps[i].beside {
+		end = i
+	}
+	for n := i; n <= end; n++ {
+		if err = c.holds(u, n); err == nil {
+			r.Refuse(n)
+			return nil
 		}
-		r.Refuse(i)
 	}
-	return nil
+	return err
 }
 
 // goesOn makes a durable step from state n.

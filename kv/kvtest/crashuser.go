@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/trimarandb/trimaran/fault"
 	"github.com/trimarandb/trimaran/kv"
@@ -70,23 +71,27 @@ type crashStep struct {
 	syncs bool
 	// closes says that it closes the store on the way.
 	closes bool
+	// tx is all of a numbered step.
+	tx func(t *kv.WriteTx) error
+	// beside says that the step, which is a numbered one, and those like it
+	// around it are taken by several goroutines.
+	beside bool
 }
 
 // numbered is a step of one transaction that moves the mark.
 func numbered(name string, fn func(t *kv.WriteTx) error) crashStep {
-	return crashStep{name: name, do: func(u *crashUser) error {
-		return u.s.Update(u.ctx, func(t *kv.WriteTx) error {
-			m, err := t.Mark()
-			if err != nil {
-				return err
-			}
-			next := kv.Mark{Index: m.Index + 1, Term: 1 + (m.Index+1)/8}
-			if err := t.Put([]byte(appliedKey), strconv.AppendUint(nil, next.Index, 10)); err != nil {
-				return err
-			}
-			return errors.Join(fn(t), t.SetMark(next))
-		})
-	}}
+	tx := func(t *kv.WriteTx) error {
+		m, err := t.Mark()
+		if err != nil {
+			return err
+		}
+		next := kv.Mark{Index: m.Index + 1, Term: 1 + (m.Index+1)/8}
+		if err := t.Put([]byte(appliedKey), strconv.AppendUint(nil, next.Index, 10)); err != nil {
+			return err
+		}
+		return errors.Join(fn(t), t.SetMark(next))
+	}
+	return crashStep{name: name, tx: tx, do: func(u *crashUser) error { return u.s.Update(u.ctx, tx) }}
 }
 
 // puts is a transaction that writes the pairs; "-" deletes.
@@ -106,6 +111,22 @@ func puts(pairs ...string) crashStep {
 
 func syncStep() crashStep {
 	return crashStep{name: "sync", syncs: true, do: func(u *crashUser) error { return u.s.Sync() }}
+}
+
+// intervalStep waits until the store has synced by itself what it holds.
+func intervalStep() crashStep {
+	return crashStep{name: "wait for the interval", syncs: true, do: func(u *crashUser) error {
+		if u.o.Sync != kv.SyncInterval {
+			return u.s.Sync()
+		}
+		for {
+			st, err := u.s.Stats()
+			if err != nil || st.Poisoned != nil || !st.Unsynced {
+				return errors.Join(err, st.Poisoned)
+			}
+			time.Sleep(u.o.FlushInterval)
+		}
+	}}
 }
 
 func reopenStep() crashStep {

@@ -12,7 +12,8 @@ import (
 
 // CrashWorkloads are the scripts of [Crash], for tools that run them otherwise:
 // transactions, commits that wait for a sync, deadlines, indexes, imports,
-// tables, and steps drawn from a seed.
+// tables, and steps drawn from a seed, by one goroutine and by several, and with
+// syncs at an interval.
 func CrashWorkloads(open OpenOn) []crashtest.Workload {
 	var list []crashtest.Workload
 	add := func(name string, policy kv.SyncPolicy, steps func() []crashStep) {
@@ -27,10 +28,16 @@ func CrashWorkloads(open OpenOn) []crashtest.Workload {
 	add("imports", kv.SyncBatch, crashImports)
 	add("replaced", kv.SyncNever, crashReplaced)
 	add("tables", kv.SyncAlways, crashTables)
-	return append(list, crashtest.Workload{Name: "random", Faults: true, New: func(seed uint64) crashtest.Script {
-		policy, steps := crashRandom(seed)
-		return newCrashScript(open, policy, steps)
-	}})
+	drawn := func(name string, draw func(seed uint64) (kv.SyncPolicy, []crashStep)) {
+		list = append(list, crashtest.Workload{Name: name, Faults: true, New: func(seed uint64) crashtest.Script {
+			policy, steps := draw(seed)
+			return newCrashScript(open, policy, steps)
+		}})
+	}
+	drawn("random", crashRandom)
+	drawn("writers", crashWriters)
+	drawn("interval", crashInterval)
+	return list
 }
 
 func crashRows() []crashStep {
