@@ -18,6 +18,7 @@ func basicCases() []Case {
 		storeCase("basic/delete", "a deleted key is not found, and deleting it again is no error", deleteKey),
 		storeCase("basic/multi-get", "MultiGet answers in the order of its keys, nil where there is none", multiGet),
 		storeCaseWith("basic/limits", "a key or value over the limit is invalid and changes nothing", small, limits),
+		storeCase("basic/longest", "the longest key goes with the longest index value and a deadline, into an export and back", longest),
 		storeCase("basic/ownership", "no byte slice is shared between the caller and the store", ownership),
 		storeCase("basic/scan", "Scan walks a half open range in the order of the bytes, either way", scan),
 		storeCase("basic/delete-range", "DeleteRange removes [Lo, Hi) and nothing else", deleteRange),
@@ -90,6 +91,30 @@ func limits(p *probe) {
 	p.is("CompareAndSwap to a long value", err, fault.ErrInvalid)
 	after, _ := p.export()
 	same(p, "state changed", bytes.Equal(before, after), true)
+}
+
+// longest makes the longest keys that an engine ever sees: every byte of the
+// index value is escaped.
+func longest(p *probe) {
+	p.advance(epoch())
+	p.index(kv.Index{Name: "x", Bytes: &kv.ByteRange{Len: kv.MaxIndexValue}})
+	key, value := bytes.Repeat([]byte{0xff}, kv.MaxKey), make([]byte, kv.MaxIndexValue)
+	p.is("Put of a longer key", p.s.Put(p.ctx, append(key, 0), nil), fault.ErrInvalid)
+	end := epoch().Add(time.Minute)
+	p.until(string(key), string(value), end)
+	check := func() {
+		p.query(kv.Query{Index: "x", Exact: value}, string(key))
+		p.scan(kv.Range{Lo: key}, string(key))
+		p.next(end)
+	}
+	check()
+	stream, _ := p.export()
+	p.ok("Delete", p.s.Delete(p.ctx, key))
+	p.query(kv.Query{Index: "x"}, "")
+	if p.canImport() {
+		p.imports(stream, nil)
+		check()
+	}
 }
 
 func ownership(p *probe) {

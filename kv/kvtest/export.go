@@ -13,6 +13,7 @@ import (
 func exportCases() []Case {
 	return []Case{
 		storeCase("export/capture", "a capture is a state held still", capture),
+		{"export/capture-constant", "a capture reads no row and copies none, however many there are", captureConstant},
 		storeCase("export/equal", "equal states give equal bytes and digests, whatever their past", exportEqual),
 		storeCase("export/import", "an import replaces everything but the identity, mark included", importAll),
 		storeCase("export/readers", "readers and captures begun before an import keep the old state", importKeepsReaders),

@@ -14,6 +14,7 @@ func raceCases() []Case {
 	return []Case{
 		storeCase("race/increment", "no increment is lost", raceIncrement),
 		storeCase("race/cas", "of all who swap the same value one wins", raceSwap),
+		storeCase("race/skew", "of two transactions that read what the other writes one sees the other's write", raceSkew),
 		storeCase("race/transfer", "readers see transfers between rows whole", raceTransfer),
 		storeCase("race/export", "captures taken while writers go on are whole", raceExport),
 	}
@@ -67,6 +68,28 @@ func raceSwap(p *probe) {
 			return err
 		})
 		same(p, fmt.Sprintf("winners of lap %d", lap), winners, 1)
+	}
+}
+
+// raceSkew has writers who leave as long as another one stays: under snapshot
+// isolation alone all of them could.
+func raceSkew(p *probe) {
+	for lap := range laps {
+		p.update(func(t *kv.WriteTx) error {
+			return errors.Join(t.Put([]byte("on/0"), nil), t.Put([]byte("on/1"), nil))
+		})
+		p.together(2, func(i int) error {
+			return p.s.Update(p.ctx, func(t *kv.WriteTx) error {
+				n, err := t.Count(kv.Prefix([]byte("on/")))
+				if err != nil || n < 2 {
+					return err
+				}
+				return t.Delete(fmt.Appendf(nil, "on/%d", i))
+			})
+		})
+		n, err := p.s.Count(p.ctx, kv.Prefix([]byte("on/")))
+		p.ok("Count", err)
+		same(p, fmt.Sprintf("rows left in lap %d", lap), n, 1)
 	}
 }
 
