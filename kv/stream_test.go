@@ -119,14 +119,25 @@ func TestAnImportRefusesFramesOutOfPlace(t *testing.T) {
 	twice := append([]piece{list[0], list[1]}, list[1:]...)
 	missing := append([]piece{list[0]}, list[2:]...)
 	merged := append([]piece{list[0], {list[1].kind, append(bytes.Clone(list[1].payload), list[2].payload...)}}, list[3:]...)
-	other := append([]piece{list[0], {9, nil}}, list[1:]...)
+	unknown := append([]piece{list[0], {9, nil}}, list[1:]...)
 	empty := append([]piece{list[0], {3, nil}}, list[1:]...)
 	for name, bad := range map[string][]piece{
-		"swapped": swapped, "twice": twice, "missing": missing, "merged": merged, "unknown": other, "empty": empty,
+		"swapped": swapped, "twice": twice, "missing": missing, "merged": merged, "unknown": unknown, "empty": empty,
 		"late header": append([]piece{list[1]}, list...), "two trailers": append(append([]piece{}, list...), list[n-1]),
 	} {
 		if _, err := s.Import(t.Context(), bytes.NewReader(joined(bad...)), nil); !errors.Is(err, fault.ErrCorrupt) {
 			t.Errorf("Import with frames %s = %v, want corrupt", name, err)
+		}
+	}
+	other, changed := bytes.Clone(list[1].payload), bytes.Clone(list[n-1].payload)
+	other[len(other)-1]++ // in a value
+	changed[7]++          // how many rows there are
+	for name, bad := range map[string][]piece{
+		"another row":     append([]piece{list[0], {list[1].kind, other}}, list[2:]...),
+		"another trailer": append(append([]piece{}, list[:n-1]...), piece{list[n-1].kind, changed}),
+	} {
+		if _, err := s.Import(t.Context(), bytes.NewReader(joined(bad...)), nil); !errors.Is(err, fault.ErrCorrupt) {
+			t.Errorf("Import with %s = %v, want corrupt", name, err)
 		}
 	}
 	newer := bytes.Clone(list[0].payload)
@@ -348,7 +359,7 @@ func FuzzImportPayloads(f *testing.F) {
 func TestGoldenExport(t *testing.T) {
 	const file = "testdata/golden/export.hex"
 	made := export(t, sample(t))
-	if flag.Lookup("update").Value.String() == "true" { // as the other golden files
+	if updating() {
 		var text strings.Builder
 		for line := range slices.Chunk(made, 32) {
 			text.WriteString(hex.EncodeToString(line) + "\n")
@@ -373,6 +384,44 @@ func TestGoldenExport(t *testing.T) {
 		t.Errorf("Import = %v, and then another export", err)
 	}
 }
+
+// All that an engine holds of a small store, pair by pair: the names of the
+// keys, and what is in which name space.
+func TestGoldenLayout(t *testing.T) {
+	e := newEngine(t)
+	s := open(t, e, nil)
+	if _, err := s.Import(t.Context(), bytes.NewReader(export(t, sample(t))), nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.SetIdentity(kv.Identity{Node: [16]byte{1, 2, 15: 16}, Epoch: 3}); err != nil {
+		t.Fatal(err)
+	}
+	tx, err := e.Begin(t.Context(), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback()
+	var text strings.Builder
+	for p, err := range tx.Scan(kv.Range{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(&text, "%x %x\n", p.Key, p.Value)
+	}
+	const file = "testdata/golden/layout.hex"
+	if updating() {
+		if err := os.WriteFile(file, []byte(text.String()), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil || text.String() != string(want) {
+		t.Errorf("layout = %v\n%s\nwant\n%s", err, text.String(), want)
+	}
+}
+
+// updating is the -update flag of the other golden files.
+func updating() bool { return flag.Lookup("update").Value.String() == "true" }
 
 // What a stream claims costs no memory: only what it brings does.
 func TestAHostileStreamCostsLittle(t *testing.T) {
