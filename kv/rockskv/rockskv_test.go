@@ -76,6 +76,28 @@ func TestCompactionStyles(t *testing.T) {
 	}
 }
 
+// What the options say is what RocksDB writes down that it was told.
+func TestOptionsReachRocksDB(t *testing.T) {
+	for style, name := range map[string]string{"level": "kCompactionStyleLevel", "universal": "kCompactionStyleUniversal", "fifo": "kCompactionStyleFIFO"} {
+		dir := t.TempDir()
+		db, err := rockskv.Open(dir, &rockskv.Options{CacheSize: 3 << 20, WriteBufferSize: 5 << 20, MaxWriteBuffers: 6, CompactionStyle: style})
+		ok(t, err)
+		ok(t, db.Close())
+		files, err := filepath.Glob(filepath.Join(dir, "gen-00000001", "OPTIONS-*"))
+		ok(t, err)
+		if len(files) == 0 {
+			t.Fatal("RocksDB has written no options")
+		}
+		b, err := os.ReadFile(files[len(files)-1])
+		ok(t, err)
+		for _, want := range []string{"write_buffer_size=5242880", "max_write_buffer_number=6", "compaction_style=" + name} {
+			if !strings.Contains(string(b), "  "+want+"\n") {
+				t.Errorf("no %s in\n%s", want, b)
+			}
+		}
+	}
+}
+
 func TestOpenRefuses(t *testing.T) {
 	for name, o := range map[string]rockskv.Options{
 		"cache":            {CacheSize: -1},
