@@ -91,7 +91,11 @@ func (im *importer) header(kind byte, payload []byte) error {
 	if kind == frameHeader && len(payload) > len(streamMagic) && string(payload[:len(streamMagic)]) == streamMagic {
 		return fmt.Errorf("export of format version %d, this build knows %d: %w", payload[len(streamMagic)], streamVersion, fault.ErrUnsupported)
 	}
-	return &fault.Corruption{Path: "export", Offset: im.at, Class: fault.Foreign, Reason: "the stream is not an export"}
+	return notExport(nil)
+}
+
+func notExport(err error) error {
+	return &fault.Corruption{Path: "export", Class: fault.Foreign, Reason: "the stream is not an export", Err: err}
 }
 
 // next reads a frame and sorts its errors.
@@ -109,6 +113,8 @@ func (im *importer) next(ctx context.Context) (byte, []byte, error) {
 		return kind, payload, nil
 	case err == io.EOF || errors.Is(err, frame.ErrShort): //nolint:errorlint // Next returns io.EOF bare
 		return 0, nil, &fault.Corruption{Path: "export", Offset: im.at, Class: fault.Torn, Reason: "the stream ends before its trailer", Err: err}
+	case errors.Is(err, frame.ErrHeader) && im.at == 0:
+		return 0, nil, notExport(err)
 	case errors.Is(err, frame.ErrHeader) || errors.Is(err, frame.ErrPayload):
 		return 0, nil, &fault.Corruption{Path: "export", Offset: im.at, Class: fault.Committed, Err: err}
 	case errors.Is(err, frame.ErrTooLong):
