@@ -57,7 +57,7 @@ func (f kvFlags) with(fn func(ctx context.Context, s *kv.Store) error) error {
 		return fmt.Errorf("a node whose data is in memory leaves none: look at its snapshots: %w", fault.ErrNotFound)
 	}
 	if _, err := os.Stat(dir); err != nil {
-		return fmt.Errorf("data: %w", err)
+		return fmt.Errorf("no data: %w\nSay with --data or --config where the node is", err)
 	}
 	return f.open(n, fn)
 }
@@ -80,10 +80,31 @@ func (f kvFlags) open(n *nodeConfig, fn func(ctx context.Context, s *kv.Store) e
 func arguments(least, most int, want string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) < least || len(args) > most {
-			return usageError{fmt.Errorf("kv %s: want %s, got %d arguments\nTry: %s --help", cmd.Name(), want, len(args), cmd.CommandPath())}
+			return usageError{fmt.Errorf("kv %s: want %s, got %d\nTry: %s --help", cmd.Name(), want, len(args), cmd.CommandPath())}
 		}
 		return nil
 	}
+}
+
+// bytesFlags are keys and values on the command line.
+type bytesFlags struct{ coded bool }
+
+func addBytesFlags(cmd *cobra.Command, what string) *bytesFlags {
+	f := &bytesFlags{}
+	cmd.Flags().BoolVar(&f.coded, "base64", false, what+" in base64, as -o json prints what is no text")
+	return f
+}
+
+// bytes are those that text stands for.
+func (f *bytesFlags) bytes(text string) ([]byte, error) {
+	if !f.coded {
+		return []byte(text), nil
+	}
+	b, err := base64.StdEncoding.DecodeString(text)
+	if err != nil {
+		return nil, usageError{fmt.Errorf("%q is no base64: %w", text, err)}
+	}
+	return b, nil
 }
 
 // rowLine is a row as it is printed. Bytes that are no text are in base64, under

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -65,6 +66,9 @@ func exportData(ctx context.Context, cmd *cobra.Command, s *kv.Store, file strin
 		return s.Export(ctx, io.MultiWriter(cmd.OutOrStdout(), bar))
 	}
 	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return sum, fmt.Errorf("%w\nRemove it, or name another", err)
+	}
 	if err != nil {
 		return sum, err
 	}
@@ -99,19 +103,43 @@ its snapshots: it is refused. FILE - is standard input.`,
 		if err := refuseNode(n); err != nil {
 			return err
 		}
-		if err := os.MkdirAll(dir, 0o700); err != nil {
+		in, size, err := openExport(cmd, args[0])
+		if err != nil {
 			return err
 		}
-		return f.open(n, func(ctx context.Context, s *kv.Store) error {
-			sum, err := importData(ctx, cmd, s, args[0])
+		defer in.Close()
+		made, err := makeDirs(dir)
+		if err != nil {
+			return err
+		}
+		err = f.open(n, func(ctx context.Context, s *kv.Store) error {
+			bar := newProgress(cmd.ErrOrStderr(), "import "+args[0], size)
+			sum, err := s.Import(ctx, io.TeeReader(interruptible(ctx, in), bar), nil)
+			bar.end()
 			if err != nil {
-				return err
+				return fmt.Errorf("%s: %w", args[0], err)
 			}
 			c := copiedOf(args[0], sum)
 			return f.out.print(cmd.OutOrStdout(), c, c.text)
 		})
+		if err != nil && made != "" {
+			err = errors.Join(err, os.RemoveAll(made)) // nothing was there, nothing is
+		}
+		return err
 	}
 	return cmd
+}
+
+// makeDirs makes dir and what is missing above it, and returns the topmost that
+// it made, "" if dir was there.
+func makeDirs(dir string) (made string, err error) {
+	for d := filepath.Clean(dir); ; d = filepath.Dir(d) {
+		if _, err := os.Lstat(d); !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		made = d
+	}
+	return made, os.MkdirAll(dir, 0o700)
 }
 
 // refuseNode keeps an import from a node, whose log would not fit it any more.
@@ -129,21 +157,32 @@ func refuseNode(n *nodeConfig) error {
 	return nil
 }
 
-func importData(ctx context.Context, cmd *cobra.Command, s *kv.Store, file string) (sum kv.Summary, err error) {
-	in := cmd.InOrStdin()
-	total := int64(-1)
-	if file != "-" {
-		f, err := os.Open(file)
-		if err != nil {
-			return sum, err
-		}
-		defer func() { err = errors.Join(err, f.Close()) }()
-		if st, err := f.Stat(); err == nil {
-			total = st.Size()
-		}
-		in = f
+// openExport opens a file, or standard input. The size is -1 if it is not known.
+func openExport(cmd *cobra.Command, file string) (in io.ReadCloser, size int64, err error) {
+	if file == "-" {
+		return io.NopCloser(cmd.InOrStdin()), -1, nil
 	}
-	bar := newProgress(cmd.ErrOrStderr(), "import "+file, total)
-	defer bar.end()
-	return s.Import(ctx, io.TeeReader(in, bar), nil)
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, 0, err
+	}
+	st, err := f.Stat()
+	if err == nil && st.IsDir() {
+		err = fmt.Errorf("%s is a directory, want a file that export wrote: %w", file, fault.ErrInvalid)
+	}
+	if err != nil {
+		return nil, 0, errors.Join(err, f.Close())
+	}
+	return f, st.Size(), nil
+}
+
+// interruptible reads r until ctx is over, also while r has nothing to give.
+func interruptible(ctx context.Context, r io.Reader) io.Reader {
+	out, in := io.Pipe()
+	context.AfterFunc(ctx, func() { _ = in.CloseWithError(ctx.Err()) })
+	go func() {
+		_, err := io.Copy(in, r)
+		_ = in.CloseWithError(err)
+	}()
+	return out
 }

@@ -22,9 +22,10 @@ with -o json as an object a line. All rows are of one state.`,
 		Example: `  trimaran kv scan --prefix user: --limit 10
   trimaran kv scan --from a --to b --reverse --keys
   trimaran kv scan -o json | jq -r .key`,
-		Args: arguments(0, 0, "none"),
+		Args: arguments(0, 0, "no argument"),
 	}
 	f := addKVFlags(cmd)
+	in := addBytesFlags(cmd, "--prefix, --from and --to are")
 	var prefix, from, to string
 	var reverse, keysOnly bool
 	var limit uint64
@@ -38,11 +39,11 @@ with -o json as an object a line. All rows are of one state.`,
 		if prefix != "" && from+to != "" {
 			return usageError{errors.New("kv scan: want --prefix, or --from and --to\nTry: trimaran kv scan --help")}
 		}
-		r := kv.Range{Lo: []byte(from), Hi: []byte(to), Reverse: reverse}
-		if prefix != "" {
-			r = kv.Prefix([]byte(prefix))
-			r.Reverse = reverse
+		r, err := in.span(prefix, from, to)
+		if err != nil {
+			return err
 		}
+		r.Reverse = reverse
 		return f.with(func(ctx context.Context, s *kv.Store) error {
 			w := newRowWriter(cmd.OutOrStdout(), *f.out == "json", keysOnly)
 			n := uint64(0)
@@ -61,6 +62,17 @@ with -o json as an object a line. All rows are of one state.`,
 		})
 	}
 	return cmd
+}
+
+// span is the keys that begin so, or those from one to another.
+func (f *bytesFlags) span(prefix, from, to string) (kv.Range, error) {
+	p, err := f.bytes(prefix)
+	lo, err2 := f.bytes(from)
+	hi, err3 := f.bytes(to)
+	if len(p) > 0 {
+		return kv.Prefix(p), err
+	}
+	return kv.Range{Lo: lo, Hi: hi}, errors.Join(err, err2, err3)
 }
 
 // rowWriter prints rows, one a line.

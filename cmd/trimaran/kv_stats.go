@@ -21,7 +21,7 @@ read: how many they are, their bytes, and the digest, which is the same on every
 replica at the same mark.`,
 		Example: `  trimaran kv stats
   trimaran kv stats --digest -o json | jq -r .digest`,
-		Args: arguments(0, 0, "none"),
+		Args: arguments(0, 0, "no argument"),
 	}
 	f := addKVFlags(cmd)
 	digest := cmd.Flags().Bool("digest", false, "read all rows, count them and compute their digest")

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -84,6 +86,101 @@ func TestKVStatsAndIndex(t *testing.T) {
 	}
 	typed(t, exitUsage, "kv", "index", "begun", "--data", dir)
 	typed(t, exitNotFound, "kv", "index", "other", "--data", dir)
+}
+
+// What a flag says of an index over numbers or booleans is one, not its bytes.
+func TestKVIndexOfNumbers(t *testing.T) {
+	dir := t.TempDir()
+	s, err := config.Default().OpenData(t.Context(), dir)
+	must(t, err)
+	must(t, s.CreateIndex(t.Context(), kv.Index{Name: "age", JSONPath: "age", JSONType: kv.JSONNumber}))
+	must(t, s.CreateIndex(t.Context(), kv.Index{Name: "on", JSONPath: "on", JSONType: kv.JSONBool}))
+	for key, value := range map[string]string{"p1": `{"age":7,"on":true}`, "p2": `{"age":30,"on":false}`, "p3": `{"age":-2.5}`} {
+		must(t, s.Put(t.Context(), []byte(key), []byte(value)))
+	}
+	must(t, s.Close())
+	for args, want := range map[string]string{
+		"age": `"p3" "p1" "p2" `, "age --exact 30": `"p2" `, "age --from=-3 --to 7.5": `"p3" "p1" `, "on --exact true": `"p1" `, "on --to true": `"p2" `,
+	} {
+		out, _ := typed(t, exitOK, append([]string{"kv", "index", "--keys", "--data", dir}, strings.Fields(args)...)...)
+		if got := strings.ReplaceAll(out, "\n", " "); got != want {
+			t.Errorf("index %s = %s, want %s", args, got, want)
+		}
+	}
+	for _, args := range []string{"age --exact x", "on --exact 7", "age --exact 7 --base64", "age --from 1 --exact 2"} {
+		typed(t, exitUsage, append([]string{"kv", "index", "--data", dir}, strings.Fields(args)...)...)
+	}
+	if _, errout := typed(t, exitNotFound, "kv", "index", "nope", "--data", dir); !strings.Contains(errout, `"age", "on"`) {
+		t.Errorf("index nope = %s, want the names of those that are there", errout)
+	}
+}
+
+// Keys that are no text go in as they come out.
+func TestKVBase64(t *testing.T) {
+	dir := t.TempDir()
+	s, err := config.Default().OpenData(t.Context(), dir)
+	must(t, err)
+	must(t, s.Put(t.Context(), []byte("\x00\x01\xff"), []byte("value")))
+	must(t, s.Close())
+	row := decode[rowLine](t, first(typed(t, exitOK, "kv", "scan", "--data", dir, "-o", "json")))
+	if row.KeyBase64 == nil || *row.KeyBase64 != "AAH/" {
+		t.Fatalf("scan -o json = %+v", row)
+	}
+	if out, _ := typed(t, exitOK, "kv", "get", *row.KeyBase64, "--base64", "--data", dir); out != "value" {
+		t.Errorf("get = %q", out)
+	}
+	for args, want := range map[string]string{"--prefix AAE=": "\"\\x00\\x01\\xff\"\n", "--from AAI=": "", "--to AAI=": "\"\\x00\\x01\\xff\"\n"} {
+		if out, _ := typed(t, exitOK, append([]string{"kv", "scan", "--base64", "--keys", "--data", dir}, strings.Fields(args)...)...); out != want {
+			t.Errorf("scan --base64 %s = %q, want %q", args, out, want)
+		}
+	}
+	typed(t, exitUsage, "kv", "get", "no base64", "--base64", "--data", dir)
+	typed(t, exitUsage, "kv", "scan", "--to", "no base64", "--base64", "--data", dir)
+}
+
+// An import that fails leaves no store where none was.
+func TestKVImportLeavesNothing(t *testing.T) {
+	dir := t.TempDir()
+	bad := filepath.Join(dir, "bad.tkv")
+	must(t, os.WriteFile(bad, []byte("this is not what export writes, whoever wrote it"), 0o600))
+	target := filepath.Join(dir, "a", "b")
+	for file, code := range map[string]int{bad: exitDamage, filepath.Join(dir, "none"): exitNotFound, dir: exitUsage} {
+		_, errout := typed(t, code, "kv", "import", file, "--data", target)
+		if !strings.Contains(errout, file) {
+			t.Errorf("import %s = %s, want the name of the file in it", file, errout)
+		}
+	}
+	if left, err := os.ReadDir(dir); len(left) != 1 || err != nil {
+		t.Errorf("failed imports left %v, %v, want the file alone", left, err)
+	}
+}
+
+// An import from a pipe that has nothing to give can be interrupted.
+func TestInterruptible(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	silent, _ := io.Pipe()
+	r := interruptible(ctx, io.MultiReader(strings.NewReader("some"), silent))
+	b := make([]byte, 4)
+	if _, err := io.ReadFull(r, b); err != nil || string(b) != "some" {
+		t.Errorf("read %q, %v, want some", b, err)
+	}
+	cancel()
+	if _, err := r.Read(b); !errors.Is(err, context.Canceled) {
+		t.Errorf("Read after an interrupt = %v, want canceled", err)
+	}
+	must(t, silent.Close())
+}
+
+// A verb that there is not is a mistake on every level.
+func TestUnknownVerbs(t *testing.T) {
+	for args, want := range map[string]string{"kv gett": "did you mean get?", "log frob": "--help", "snapshot x": "--help", "config shw": "did you mean show?", "serv": "did you mean serve?", "frob": "--help"} {
+		if _, errout := typed(t, exitUsage, strings.Fields(args)...); !strings.Contains(errout, want) {
+			t.Errorf("trimaran %s = %s, want %q in it", args, errout, want)
+		}
+	}
+	for _, args := range []string{"kv", "kv --help", "help kv", "help", "completion bash"} {
+		typed(t, exitOK, strings.Fields(args)...)
+	}
 }
 
 func TestKVExportAndImport(t *testing.T) {

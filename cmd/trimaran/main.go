@@ -19,6 +19,7 @@ import (
 	"io/fs"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -43,11 +44,15 @@ const (
 func run(args []string, out, errout io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // who asks a second time does not wait for an end in order
 	cmd := newRoot()
 	cmd.SetArgs(args)
 	cmd.SetOut(out)
 	cmd.SetErr(errout)
-	err := cmd.ExecuteContext(ctx)
+	err := checkVerb(cmd, args)
+	if err == nil {
+		err = cmd.ExecuteContext(ctx)
+	}
 	if err != nil && !errors.As(err, new(silent)) {
 		fmt.Fprintf(errout, "trimaran: %v\n", err)
 	}
@@ -94,6 +99,23 @@ func newRoot() *cobra.Command {
 	})
 	root.AddCommand(newServe(), newDoctor(), newSnapshot(), newLog(), newKV(), newConfig(), newVersion(), exitCodes())
 	return root
+}
+
+// checkVerb refuses a verb that there is not. Cobra would print the help of the
+// verb before it and succeed.
+func checkVerb(root *cobra.Command, args []string) error {
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd(args...)
+	cmd, rest, _ := root.Find(args) // an unknown first verb is the root's
+	if !cmd.HasSubCommands() || cmd.Runnable() || len(rest) == 0 || strings.HasPrefix(rest[0], "-") {
+		return nil
+	}
+	cmd.SuggestionsMinimumDistance = 2
+	hint := ""
+	if like := cmd.SuggestionsFor(rest[0]); len(like) > 0 {
+		hint = "; did you mean " + strings.Join(like, " or ") + "?"
+	}
+	return usageError{fmt.Errorf("unknown verb %q of %s%s\nTry: %s --help", rest[0], cmd.CommandPath(), hint, cmd.CommandPath())}
 }
 
 // exitCodes is a page of help, not a verb.
