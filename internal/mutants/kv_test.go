@@ -5,6 +5,10 @@ var (
 
 	// Of the calls that a campaign lets fail, few are the one that matters here.
 	failedSwitch = target{pkg: "kv/pebblekv", run: "TestCrashAfterAFailedSwitch"}
+
+	// What the store does above any engine shows on the one in memory.
+	contract = target{pkg: "kv/memkv", run: "TestContract"}
+	random   = target{pkg: "kv/memkv", run: "TestRandom"}
 )
 
 var kvMutants = []mutant{
@@ -187,5 +191,119 @@ var kvMutants = []mutant{
 		old:    `	if err := writeMark(t.put, t.m, t.was); err != nil {`,
 		new:    `	if err := writeMark(t.put, t.was, t.m); err != nil {`,
 		test:   crashData,
+	},
+	{
+		name:   "count a sync before it is done",
+		layer:  "kv",
+		breaks: "a commit that shares a sync waits for its end",
+		file:   "kv/syncer.go",
+		old: `	n := s.last
+	s.mu.Unlock()
+	err := s.d.Sync()
+`,
+		new: `	n := s.last
+	s.synced = n
+	s.mu.Unlock()
+	err := s.d.Sync()
+`,
+		test: crashData.on("writers|interval"),
+	},
+	{
+		name:   "leave the index entry of the value before",
+		layer:  "kv",
+		breaks: "an index holds what its rows hold",
+		file:   "kv/writer.go",
+		old: `		if was != nil {
+			if err := w.del(was); err != nil {
+				return err
+			}
+		}
+`,
+		new:  ``,
+		test: random,
+	},
+	{
+		name:   "leave a row in the queue of deadlines",
+		layer:  "kv",
+		breaks: "every entry of the queue belongs to a row with that deadline",
+		file:   "kv/writer.go",
+		old: `	if was != 0 {
+		if err := w.del(deadlineKey(was, key)); err != nil {
+			return err
+		}
+	}
+`,
+		new:  ``,
+		test: random,
+	},
+	{
+		name:   "show a row at its deadline",
+		layer:  "kv",
+		breaks: "a row is gone when the clock reaches its deadline",
+		file:   "kv/format.go",
+		old:    `r.deadline == 0 || r.deadline > now }`,
+		new:    `r.deadline == 0 || r.deadline >= now }`,
+		test:   contract,
+	},
+	{
+		name:   "move the clock as far as it is told",
+		layer:  "kv",
+		breaks: "one bad clock cannot end every row",
+		file:   "kv/commit.go",
+		old:    `	t.behind = t.m.clock != 0 && n > limit`,
+		new:    `	t.behind = false`,
+		test:   contract,
+	},
+	{
+		name:   "answer a query while the index is built",
+		layer:  "kv",
+		breaks: "an index that misses rows refuses queries",
+		file:   "kv/catalog.go",
+		old:    `	if !x.ready {`,
+		new:    `	if false {`,
+		test:   contract,
+	},
+	{
+		name:   "walk all rows for a capture",
+		layer:  "kv",
+		breaks: "a capture costs the same whatever the store holds",
+		file:   "kv/capture.go",
+		old: `	m, err := t.mark()
+	if err != nil {
+		_ = t.Close() // nothing was read
+`,
+		new: `	_, _ = t.Count(Range{})
+	m, err := t.mark()
+	if err != nil {
+		_ = t.Close() // nothing was read
+`,
+		test: contract,
+	},
+	{
+		name:   "keep the mark through an import",
+		layer:  "kv",
+		breaks: "data and mark switch together",
+		file:   "kv/import.go",
+		old:    `	s.mark, s.indexes, s.timed, s.unmarked = p.im.mark, p.im.indexes, p.im.timed, false`,
+		new:    `	s.indexes, s.timed, s.unmarked = p.im.indexes, p.im.timed, false`,
+		test:   random,
+	},
+	{
+		name:   "take the trailer's word for the digest",
+		layer:  "kv",
+		breaks: "what is imported is what was exported",
+		file:   "kv/importer.go",
+		old:    `	case t.root != d.Root:`,
+		new:    `	case false:`,
+		test:   target{pkg: "kv", run: "TestAnImportRefusesFramesOutOfPlace"},
+	},
+	{
+		name:   "end frames by their size alone",
+		layer:  "kv",
+		breaks: "a row that comes or goes changes one frame",
+		file:   "kv/stream.go",
+		old:    `	return size >= frameBytes || size > 0 && cutLevel(key) >= 0`,
+		new:    `	return size >= frameBytes`,
+		test:   target{pkg: "kv", run: "TestAChangeTouchesOneFrame"},
 	},
 }
