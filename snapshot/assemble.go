@@ -34,7 +34,7 @@ func (r *Receiver) assemble() (_ Meta, err error) {
 	if err != nil {
 		return Meta{}, err
 	}
-	return s.publish(r.ctx, pending, id, t)
+	return s.publish(r.ctx, pending, id, t, nil)
 }
 
 // copying is a chunk that is here, on its way into the container.

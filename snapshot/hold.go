@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/trimarandb/trimaran/fault"
 )
@@ -13,8 +14,9 @@ import (
 // holds counts who relies on a snapshot, so that a removal can hide it at once
 // and delete it when the last one lets go.
 type holds struct {
-	mu sync.Mutex
-	m  map[ID]*hold
+	mu      sync.Mutex
+	m       map[ID]*hold
+	changes atomic.Uint64 // of what is hidden, and of what nobody holds any more
 }
 
 type hold struct {
@@ -83,6 +85,7 @@ func (h *holds) release(id ID, pin bool) bool {
 	}
 	if e.free() && !e.removed {
 		delete(h.m, id)
+		h.changes.Add(1)
 	}
 	return e.free() && e.removed
 }
@@ -97,6 +100,7 @@ func (h *holds) remove(id ID, spareHeld bool) (deleteNow, ok bool) {
 		return false, false
 	}
 	e.removed = true
+	h.changes.Add(1)
 	return e.free(), true
 }
 
@@ -105,6 +109,7 @@ func (h *holds) forget(id ID) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.m, id)
+	h.changes.Add(1)
 }
 
 // removed returns what is hidden and not deleted, oldest first.
@@ -150,7 +155,7 @@ func (s *Store) letGo(id ID, pin bool) {
 	}
 	defer s.leave()
 	if err := s.deleteObject(ctx, id); err != nil {
-		s.o.Logger.Warn("snapshot store: removed snapshot could not be deleted, it stays hidden until the next open", "id", id.String(), "err", err)
+		s.o.Logger.Warn("snapshot store: removed snapshot could not be deleted, it stays hidden until the next open", "id", id.String(), "error", err)
 	}
 }
 

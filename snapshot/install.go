@@ -70,7 +70,7 @@ func (s *Store) install(ctx context.Context, r io.Reader, o *InstallOptions) (_ 
 	if err != nil {
 		return Meta{}, errors.Join(err, pending.Abort())
 	}
-	m, err := s.publish(ctx, pending, id, t)
+	m, err := s.publish(ctx, pending, id, t, nil)
 	if err != nil {
 		return Meta{}, errors.Join(err, pending.Abort())
 	}

@@ -7,6 +7,7 @@ import (
 	"iter"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/trimarandb/trimaran/fault"
 )
@@ -14,8 +15,9 @@ import (
 // damage remembers what readers found below the surface that a listing looks
 // at, for as long as the store is open.
 type damage struct {
-	mu sync.Mutex
-	m  map[ID]error
+	mu      sync.Mutex
+	m       map[ID]error
+	changes atomic.Uint64
 }
 
 func (d *damage) note(id ID, err error) {
@@ -28,11 +30,15 @@ func (d *damage) note(id ID, err error) {
 		d.m = map[ID]error{}
 	}
 	d.m[id] = err
+	d.changes.Add(1)
 }
 
 func (d *damage) forget(id ID) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.m[id] != nil {
+		d.changes.Add(1)
+	}
 	delete(d.m, id)
 }
 
@@ -134,6 +140,13 @@ func (d described) rank() int {
 		return 1
 	}
 	return 0
+}
+
+// Changes counts what may have changed what All yields, and what retention would
+// remove: while it stays the same, so do they, but for damage that nobody met
+// and time that passes. It reads nothing.
+func (s *Store) Changes() uint64 {
+	return s.writes.Load() + s.holds.changes.Load() + s.damage.changes.Load()
 }
 
 // Stat describes one snapshot as All does. If it is damaged, the error is its

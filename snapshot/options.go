@@ -124,6 +124,7 @@ type CreateOptions struct {
 	Level        int   // zero: the default of Codec, or that of the store where Codec is zero too
 	NoMembership bool  // states that there is no membership
 	Workers      int   // zero: Options.Workers; fewer leave processors to what goes on beside
+	Verify       bool  // Commit reads all of it back, expands it and compares it with its digests
 	Size         int64 // expected payload, 0 if not known; used for Progress only
 	Progress     Progress
 }

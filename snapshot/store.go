@@ -10,6 +10,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/trimarandb/trimaran/fault"
 	"github.com/trimarandb/trimaran/internal/gate"
@@ -23,6 +24,7 @@ type Store struct {
 	holds  holds
 	access access
 	damage damage
+	writes atomic.Uint64 // containers that were published, or may have been
 
 	calls gate.Gate
 	stop  chan struct{} // closed when Close begins
@@ -74,7 +76,7 @@ func (s *Store) load(ctx context.Context) error {
 		err = s.access.unmarshal(b)
 	}
 	if err != nil && !errors.Is(err, fault.ErrNotFound) {
-		s.o.Logger.Warn("snapshot store: order of opens is lost", "err", err)
+		s.o.Logger.Warn("snapshot store: order of opens is lost", "error", err)
 	}
 	return nil
 }

@@ -41,7 +41,7 @@ func (s *Store) Verify(ctx context.Context, id ID, progress Progress) (Report, e
 	err := s.enter(ctx)
 	if err == nil {
 		defer s.leave()
-		err = s.verify(ctx, id, progress, &r)
+		err = s.verify(ctx, id, s.o.Workers, progress, &r)
 	}
 	if err != nil {
 		return r, fmt.Errorf("verify snapshot %v: %w", id, err)
@@ -49,7 +49,7 @@ func (s *Store) Verify(ctx context.Context, id ID, progress Progress) (Report, e
 	return r, nil
 }
 
-func (s *Store) verify(ctx context.Context, id ID, progress Progress, r *Report) error {
+func (s *Store) verify(ctx context.Context, id ID, workers int, progress Progress, r *Report) error {
 	release, err := s.hold(id)
 	if err != nil {
 		return err
@@ -68,7 +68,7 @@ func (s *Store) verify(ctx context.Context, id ID, progress Progress, r *Report)
 		return err
 	}
 	defer func() { _ = src.close() }() // only read from
-	first := s.verifyChunks(ctx, src, progress, r)
+	first := s.verifyChunks(ctx, src, workers, progress, r)
 	if first == nil {
 		s.damage.forget(id)
 		r.Meta.Damaged = nil
@@ -83,8 +83,8 @@ func (s *Store) verify(ctx context.Context, id ID, progress Progress, r *Report)
 
 // verifyChunks goes on behind a damaged chunk, and returns the first damage or
 // what made it stop.
-func (s *Store) verifyChunks(ctx context.Context, src *source, progress Progress, r *Report) (first error) {
-	u := newUnpacker(src, s.o.Workers, true)
+func (s *Store) verifyChunks(ctx context.Context, src *source, workers int, progress Progress, r *Report) (first error) {
+	u := newUnpacker(src, workers, true)
 	defer u.close()
 	var seen int64
 	for {

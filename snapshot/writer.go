@@ -23,6 +23,8 @@ type Writer struct {
 	pending  Pending
 	progress Progress
 	size     int64
+	workers  int
+	verify   bool
 
 	mu      sync.Mutex
 	pack    *packer
@@ -90,7 +92,7 @@ func (s *Store) begin(ctx context.Context, info Info, o *CreateOptions) (_ *Writ
 	if workers < 0 {
 		return nil, invalid("workers are %d", workers)
 	}
-	w := &Writer{s: s, ctx: ctx, progress: o.Progress, size: o.Size, cuts: newChunker(s.o.ChunkSize)}
+	w := &Writer{s: s, ctx: ctx, progress: o.Progress, size: o.Size, workers: workers, verify: o.Verify, cuts: newChunker(s.o.ChunkSize)}
 	h := header{info: info.clone(), created: s.o.Now().UTC(), codec: codec, level: level}
 	if h.nonce, err = s.newNonce(); err != nil {
 		return nil, err
@@ -233,12 +235,14 @@ func (w *Writer) SetEntries(n uint64) {
 }
 
 // Commit publishes the snapshot. On return it is durable and was read back:
-// header, table and trailer as they were written. Retention is applied after
-// that, and its failures are logged.
+// header, table and trailer as they were written and, with
+// CreateOptions.Verify, every chunk as it was taken in. Retention is applied
+// after that, and its failures are logged.
 //
 // After an error the snapshot is not there, or, where the bucket or the
 // reading back failed, it may be there, and All shows it whole or damaged;
-// nothing older was removed. The Writer is of no use after Commit.
+// nothing older was removed. One of which a chunk does not verify is removed
+// again. The Writer is of no use after Commit.
 func (w *Writer) Commit() (Meta, error) {
 	if err := w.s.enter(w.ctx); err != nil {
 		return Meta{}, w.fail("commit", err)
@@ -257,11 +261,25 @@ func (w *Writer) Commit() (Meta, error) {
 	if err != nil {
 		return Meta{}, w.fail("commit", full(err))
 	}
-	meta, err := w.s.publish(w.ctx, w.pending, w.id, t)
+	meta, err := w.s.publish(w.ctx, w.pending, w.id, t, w.check())
 	if err != nil {
 		return Meta{}, w.fail("commit", err)
 	}
 	return meta, nil
+}
+
+// check is what more than the ends is to be read back, nil for nothing.
+func (w *Writer) check() func(context.Context) error {
+	if !w.verify {
+		return nil
+	}
+	return func(ctx context.Context) error {
+		err := w.s.verify(ctx, w.id, w.workers, nil, &Report{})
+		if errors.Is(err, fault.ErrCorrupt) {
+			err = errors.Join(err, w.s.remove(ctx, w.id, true))
+		}
+		return err
+	}
 }
 
 // Close discards the snapshot unless it was committed. It may be called twice.
@@ -293,8 +311,10 @@ func (w *Writer) fail(verb string, err error) error {
 	return fmt.Errorf("%s snapshot %v: %w", verb, w.id, err)
 }
 
-// publish commits a pending container, reads it back and applies retention.
-func (s *Store) publish(ctx context.Context, p Pending, id ID, want trailer) (Meta, error) {
+// publish commits a pending container, reads it back, checks it if it is to be
+// checked, and applies retention.
+func (s *Store) publish(ctx context.Context, p Pending, id ID, want trailer, check func(context.Context) error) (Meta, error) {
+	defer s.writes.Add(1)
 	release, err := s.hold(id) // nobody prunes it before it was read back
 	if err != nil {
 		return Meta{}, err
@@ -305,6 +325,9 @@ func (s *Store) publish(ctx context.Context, p Pending, id ID, want trailer) (Me
 	}
 	// The outcome is decided: a context that ends now must not hide it.
 	l, err := s.readBack(context.WithoutCancel(ctx), id, want)
+	if err == nil && check != nil {
+		err = check(context.WithoutCancel(ctx))
+	}
 	if err != nil {
 		return Meta{}, fmt.Errorf("read back: %w", err)
 	}
