@@ -117,6 +117,6 @@ func (s *Store) saveAccess(ctx context.Context) {
 		return
 	}
 	if err := s.writeSmall(ctx, accessObject, s.access.marshal()); err != nil {
-		s.o.Logger.Warn("snapshot store: order of opens is lost", "err", err)
+		s.o.Logger.Warn("snapshot store: order of opens is lost", "error", err)
 	}
 }

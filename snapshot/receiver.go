@@ -271,7 +271,7 @@ func (r *Receiver) Commit() (Meta, error) {
 		return Meta{}, r.fail("commit", err)
 	}
 	if err := r.end((*staging).remove); err != nil {
-		r.s.o.Logger.Warn("snapshot store: staging of a finished transfer could not be removed", "id", m.ID.String(), "err", err)
+		r.s.o.Logger.Warn("snapshot store: staging of a finished transfer could not be removed", "id", m.ID.String(), "error", err)
 	}
 	return m, nil
 }

@@ -190,7 +190,7 @@ func (s *Store) retain(ctx context.Context) {
 	s.removing.Lock()
 	defer s.removing.Unlock()
 	if err := s.retainLocked(ctx); err != nil {
-		s.o.Logger.Warn("snapshot store: retention failed", "err", err)
+		s.o.Logger.Warn("snapshot store: retention failed", "error", err)
 	}
 }
 

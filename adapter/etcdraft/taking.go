@@ -102,7 +102,7 @@ func (r *Runner) take() error {
 	case err != nil:
 		return err
 	}
-	r.o.Logger.Info("snapshot taken", "index", index, "bytes", len(data))
+	r.o.Logger.Info("snapshot taken", "index", index, "size", len(data))
 	trailing := uint64(max(0, r.o.TrailingEntries))
 	if index <= trailing {
 		return nil

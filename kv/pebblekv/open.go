@@ -135,7 +135,7 @@ func (db *DB) sweep(live string) error {
 		return err
 	}
 	for _, info := range left {
-		db.o.Logger.Info("removing what an import or a crash left behind", "name", info.Name)
+		db.o.Logger.Info("removing what an import or a crash left behind", "file", info.Name)
 		if err := vfs.RemoveAll(db.fs, info.Name); err != nil {
 			return err
 		}

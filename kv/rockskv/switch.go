@@ -72,10 +72,10 @@ func (db *DB) beginSwitch() (live *generation, err error) {
 func (db *DB) bury(g *generation) {
 	db.calls.Go(func() {
 		if err := g.close(); err != nil {
-			db.o.Logger.Warn("closing a replaced generation", "name", g.dir, "error", err)
+			db.o.Logger.Warn("closing a replaced generation", "file", g.dir, "error", err)
 		}
 		if err := vfs.RemoveAll(db.fs, g.dir); err != nil {
-			db.o.Logger.Warn("removing a replaced generation", "name", g.dir, "error", err)
+			db.o.Logger.Warn("removing a replaced generation", "file", g.dir, "error", err)
 		}
 	})
 }

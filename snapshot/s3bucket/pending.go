@@ -209,7 +209,7 @@ func (p *pending) Abort() error {
 // harmless, so only the log hears of a failure to remove it.
 func (p *pending) giveUp(err error) error {
 	if derr := p.drop(context.WithoutCancel(p.ctx)); derr != nil {
-		p.b.o.Logger.Warn("s3 bucket: an upload is left behind", "err", derr)
+		p.b.o.Logger.Warn("s3 bucket: an upload is left behind", "error", derr)
 	}
 	p.end(err)
 	return err

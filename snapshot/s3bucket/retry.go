@@ -47,7 +47,7 @@ func (b *Bucket) pause(ctx context.Context, what string, attempt int, cause erro
 	if _, err := b.o.Rand.Read(random[:]); err == nil {
 		d = d/2 + time.Duration(binary.LittleEndian.Uint64(random[:])%uint64(d/2)) //nolint:gosec // both are positive
 	}
-	b.o.Logger.Debug("s3 bucket: trying again", "what", what, "bucket", b.name, "endpoint", b.endpoint, "attempt", attempt, "pause", d, "err", cause)
+	b.o.Logger.Debug("s3 bucket: trying again", "what", what, "bucket", b.name, "endpoint", b.endpoint, "attempt", attempt, "pause", d, "error", cause)
 	return b.o.Sleep(ctx, d)
 }
 

@@ -29,7 +29,7 @@ func (b *Bucket) sweepIfDue(ctx context.Context) {
 		return
 	}
 	if err := b.sweep(ctx, now.Add(-b.o.LeftoverAge)); err != nil {
-		b.o.Logger.Warn("s3 bucket: leftovers could not be removed", "err", err)
+		b.o.Logger.Warn("s3 bucket: leftovers could not be removed", "error", err)
 	}
 	b.mu.Lock()
 	b.swept = now
