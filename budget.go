@@ -34,21 +34,25 @@ func (s *Storage) keepBudget(ctx context.Context) error {
 			used, err = s.occupied(ctx)
 		}
 	}
+	if err == nil && s.o.DiskHard > 0 && used > s.o.DiskHard && s.endLeases("disk budget") {
+		if err = s.compactBehind(ctx, s.margin()); err == nil {
+			used, err = s.occupied(ctx)
+		}
+	}
 	if err != nil {
 		return fmt.Errorf("disk budget: %w", err)
 	}
 	s.used.Store(used)
 	was := s.over.Load() != nil
-	is := s.o.DiskHard > 0 && used > s.o.DiskHard
-	switch {
-	case is:
-		err := fmt.Errorf("%d bytes are used, the disk budget is %d: %w", used, s.o.DiskHard, fault.ErrFull)
-		s.over.Store(&err)
-	default:
-		s.over.Store(nil)
+	if s.o.DiskHard == 0 || used <= s.o.DiskHard {
+		if s.over.Store(nil); was {
+			s.o.Logger.Info("disk budget has room again", "used", used, "hard", s.o.DiskHard)
+		}
+		return nil
 	}
-	if is != was {
-		s.o.Logger.Warn("disk budget", "exceeded", is, "used", used, "hard", s.o.DiskHard)
+	full := fmt.Errorf("%d bytes are used, the disk budget is %d: %w", used, s.o.DiskHard, fault.ErrFull)
+	if s.over.Store(&full); !was {
+		s.o.Logger.Warn("disk budget exceeded", "used", used, "hard", s.o.DiskHard)
 	}
 	return nil
 }
@@ -61,19 +65,33 @@ func (s *Storage) shed(ctx context.Context) error {
 		return err
 	}
 	if len(gone) > 0 {
-		s.o.Logger.Warn("disk budget: snapshots removed", "snapshots", len(gone), "soft", s.o.DiskSoft)
+		s.o.Logger.Warn("disk budget removed snapshots", "snapshots", len(gone), "soft", s.o.DiskSoft)
 	}
+	return s.compactBehind(ctx, 0)
+}
+
+// margin is how many trailing entries a budget leaves that is exceeded.
+func (s *Storage) margin() int64 {
+	if s.o.DiskSoft > 0 {
+		return 0
+	}
+	return s.o.TrailingEntries
+}
+
+// compactBehind compacts the log without a new snapshot, where that is the
+// composite's to do.
+func (s *Storage) compactBehind(ctx context.Context, trailing int64) error {
 	if s.o.Owner == OwnerLibrary {
 		return nil
-	}
-	if err := s.data.Sync(); err != nil {
-		return err
 	}
 	mark, err := s.data.Mark(ctx)
 	if err != nil {
 		return err
 	}
-	return s.compact(ctx, mark.Index, 0)
+	if err := s.data.Sync(); err != nil {
+		return err
+	}
+	return s.compact(ctx, mark.Index, trailing)
 }
 
 // occupied is what the layers take of the disk, in bytes. What is in memory
@@ -94,11 +112,17 @@ func (s *Storage) occupied(ctx context.Context) (used int64, err error) {
 	if s.snaps.Volatile() {
 		return used, nil
 	}
+	stored, err := s.stored.get(ctx, s.snaps, s.storedSize)
+	return used + stored, err
+}
+
+// storedSize is what all snapshots take.
+func (s *Storage) storedSize(ctx context.Context) (size int64, err error) {
 	for meta, err := range s.snaps.All(ctx) {
 		if err != nil {
 			return 0, err
 		}
-		used += meta.StoredSize
+		size += meta.StoredSize
 	}
-	return used, nil
+	return size, nil
 }

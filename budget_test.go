@@ -126,7 +126,7 @@ func TestHealthTellsTheCatchUpMargin(t *testing.T) {
 }
 
 func TestLimitsMustMakeSense(t *testing.T) {
-	for _, o := range []trimaran.Options{{DiskSoft: -1}, {DiskHard: -1}, {DiskSoft: 2, DiskHard: 1}} {
+	for _, o := range []trimaran.Options{{DiskSoft: -1}, {DiskHard: -1}, {LeaseBytes: -1}, {SnapshotBytes: -1}, {DiskSoft: 2, DiskHard: 1}} {
 		n := newNode(t, trimaran.Options{})
 		n.check(n.Close())
 		n.o = o

@@ -20,7 +20,7 @@
 //
 // The applied mark (index, term, membership, clock) moves in the transaction
 // that moves the data. The log is compacted only behind a snapshot that was
-// published, read back and verified, and after the data that it covers is
+// published, read back whole and verified, and after the data that it covers is
 // durable. A restore replaces the data in one durable step, after everything
 // that can fail on bad input. Where the log has to follow, an intent in its
 // stable keys says so from before that step until the log has followed, in the

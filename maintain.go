@@ -17,17 +17,14 @@ import (
 func (s *Storage) Maintain(ctx context.Context) error {
 	t := time.NewTicker(s.o.MaintainInterval)
 	defer t.Stop()
-	last := s.o.Now()
+	began := s.o.Now()
 	for {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-t.C:
 		}
-		taken, err := s.maintain(ctx, last)
-		if taken {
-			last = s.o.Now()
-		}
+		err := s.maintain(ctx, began)
 		if errors.Is(err, fault.ErrClosed) {
 			return err
 		}
@@ -43,51 +40,70 @@ func (s *Storage) Maintain(ctx context.Context) error {
 	}
 }
 
-// maintain is one round. It reports whether a snapshot was taken.
-func (s *Storage) maintain(ctx context.Context, last time.Time) (taken bool, err error) {
+// maintain is one round of what began then.
+func (s *Storage) maintain(ctx context.Context, began time.Time) error {
 	if s.o.Owner == OwnerComposite {
-		due, err := s.snapshotDue(ctx, last)
+		due, err := s.snapshotDue(ctx, began)
 		if err != nil {
-			return false, err
+			return err
 		}
 		if due {
-			_, err := s.Snapshot(ctx, 0)
-			if err != nil && !errors.Is(err, fault.ErrNothingNew) {
-				return false, err
+			if _, err := s.Snapshot(ctx, 0); err != nil && !errors.Is(err, fault.ErrNothingNew) {
+				return err
 			}
-			taken = true
 		}
 	}
-	if s.o.Retention != (snapshot.Policy{}) {
-		if _, err := s.snaps.Prune(ctx, s.o.Retention); err != nil {
-			return taken, err
-		}
+	if err := s.prune(ctx); err != nil {
+		return err
 	}
-	return taken, errors.Join(s.keepBudget(ctx), s.expire(ctx))
+	return errors.Join(s.keepBudget(ctx), s.expire(ctx))
 }
 
+// snapshotDue reports whether the policy wants a snapshot. Its interval counts
+// from the newest one, also across restarts, and without one from when Maintain
+// began.
 func (s *Storage) snapshotDue(ctx context.Context, last time.Time) (bool, error) {
 	mark, err := s.data.Mark(ctx)
 	if err != nil {
 		return false, err
 	}
-	newest, err := s.newestValid(ctx)
+	newest, err := s.newest.get(ctx, s.snaps, s.newestValid)
 	if err != nil {
 		return false, err
 	}
 	held := uint64(0)
 	if newest != nil {
-		held = newest.Index
+		held, last = newest.Index, newest.Created
 	}
 	if mark.Index <= held {
 		return false, nil
 	}
-	b, err := s.log.Bounds()
-	if err != nil || held < b.Base.Index { // what is compacted must not hang on the data alone
+	st, err := s.log.Stats()
+	if err != nil || held < st.Base.Index { // what is compacted must not hang on the data alone
 		return err == nil, err
 	}
+	n := mark.Index - held
 	byTime := s.o.SnapshotInterval > 0 && s.o.Now().Sub(last) >= s.o.SnapshotInterval
-	return byTime || mark.Index-held >= s.o.SnapshotEntries, nil
+	byBytes := s.o.SnapshotBytes > 0 && float64(n)*st.AvgSize >= float64(s.o.SnapshotBytes)
+	return byTime || byBytes || n >= s.o.SnapshotEntries, nil
+}
+
+// prune applies retention when snapshots came or went since it last found
+// nothing to remove, and every minute where the policy asks for their age.
+func (s *Storage) prune(ctx context.Context) error {
+	p := s.o.Retention
+	if p == (snapshot.Policy{}) {
+		return nil
+	}
+	now := s.o.Now()
+	if p.MaxAge > 0 && now.Sub(s.pruned.value) >= time.Minute {
+		s.pruned.known = false
+	}
+	_, err := s.pruned.get(ctx, s.snaps, func(ctx context.Context) (time.Time, error) {
+		_, err := s.snaps.Prune(ctx, p)
+		return now, err
+	})
+	return err
 }
 
 // expireStep is how many dead rows one transaction removes, so that Apply waits

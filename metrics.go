@@ -19,6 +19,9 @@ type Metrics struct {
 	AppliedEntries uint64
 	AppliedIndex   uint64
 
+	Leases      int    // that keep log now
+	LeasesEnded uint64 // before they were released
+
 	DiskUsed int64 // bytes, by the last round of Maintain; 0 without a disk budget
 	Full     bool  // Admit refuses
 
@@ -28,7 +31,7 @@ type Metrics struct {
 
 type counters struct {
 	snapshotsCreated, snapshotsRestored, logCompactions atomic.Uint64
-	appliedBatches, appliedEntries                      atomic.Uint64
+	appliedBatches, appliedEntries, leasesEnded         atomic.Uint64
 }
 
 func (c *counters) applied(entries uint64) {
@@ -45,9 +48,13 @@ func (s *Storage) Metrics() Metrics {
 		LogCompactions:    s.metrics.logCompactions.Load(),
 		AppliedBatches:    s.metrics.appliedBatches.Load(),
 		AppliedEntries:    s.metrics.appliedEntries.Load(),
+		LeasesEnded:       s.metrics.leasesEnded.Load(),
 		DiskUsed:          s.used.Load(),
 		Full:              s.Admit() != nil,
 	}
+	s.mu.Lock()
+	m.Leases = len(s.leases)
+	s.mu.Unlock()
 	if st, err := s.log.Stats(); err == nil {
 		m.Log = st
 	}

@@ -51,14 +51,24 @@ type Options struct {
 	// the votes: a copy of a voter must not vote beside it.
 	Adopt bool
 
+	// LeaseEntries and LeaseBytes bound what one lease may keep of the log that
+	// would be compacted without it, beyond the trailing entries; bytes are
+	// reckoned by the average size of an entry. Defaults 1,000,000 and 1 GiB.
+	LeaseEntries uint64
+	LeaseBytes   int64
+
 	// Maintain takes a snapshot when so many entries were applied since the last
-	// one, or so much time passed and anything was. Defaults 100,000 and never.
+	// one, or so many bytes of them, reckoned by the average size of an entry in
+	// the log, or so much time passed and anything was. Defaults 100,000, never
+	// and never.
 	SnapshotEntries  uint64
+	SnapshotBytes    int64
 	SnapshotInterval time.Duration
-	// DiskSoft and DiskHard bound the bytes that the three layers occupy on disk:
-	// above the soft limit Maintain sheds all snapshots but the newest and, with
-	// Owner Composite, the trailing entries of the log; above the hard limit Admit
-	// is fault.ErrFull. Default: no bound.
+	// DiskSoft and DiskHard bound the bytes that the three layers occupy on disk.
+	// Above the soft limit Maintain sheds, in this order, all snapshots but the
+	// newest and, with Owner Composite, the trailing entries of the log. Above the
+	// hard limit it ends all leases, and where that is not enough Admit is
+	// fault.ErrFull. Default: no bound.
 	DiskSoft, DiskHard int64
 	// Space tells how much room the disk has, for Health. Default: nobody asks.
 	Space func() (free int64, err error)
@@ -87,9 +97,9 @@ func (o *Options) withDefaults() (Options, error) {
 	if o != nil {
 		out = *o
 	}
-	if out.Owner > OwnerLibrary || out.SnapshotInterval < 0 || out.MaintainInterval < 0 || out.ProbeTimeout < 0 || out.ExpireBatch < 0 || out.DiskSoft < 0 || out.DiskHard < 0 || out.DiskHard > 0 && out.DiskSoft > out.DiskHard {
-		return out, fmt.Errorf("options: %v, snapshot interval %v, maintain interval %v, probe timeout %v, expire batch %d, disk limits %d and %d: none may be negative or unknown, nor the soft limit above the hard one: %w",
-			out.Owner, out.SnapshotInterval, out.MaintainInterval, out.ProbeTimeout, out.ExpireBatch, out.DiskSoft, out.DiskHard, fault.ErrInvalid)
+	if out.Owner > OwnerLibrary || out.SnapshotInterval < 0 || out.MaintainInterval < 0 || out.ProbeTimeout < 0 || out.ExpireBatch < 0 || out.SnapshotBytes < 0 || out.LeaseBytes < 0 || out.DiskSoft < 0 || out.DiskHard < 0 || out.DiskHard > 0 && out.DiskSoft > out.DiskHard {
+		return out, fmt.Errorf("options: %v, snapshot interval %v, snapshot bytes %d, maintain interval %v, probe timeout %v, expire batch %d, lease bytes %d, disk limits %d and %d: none may be negative or unknown, nor the soft limit above the hard one: %w",
+			out.Owner, out.SnapshotInterval, out.SnapshotBytes, out.MaintainInterval, out.ProbeTimeout, out.ExpireBatch, out.LeaseBytes, out.DiskSoft, out.DiskHard, fault.ErrInvalid)
 	}
 	if out.Retention != (snapshot.Policy{}) {
 		if err := out.Retention.Validate(); err != nil {
@@ -97,6 +107,8 @@ func (o *Options) withDefaults() (Options, error) {
 		}
 	}
 	setDefault(&out.TrailingEntries, 10_000)
+	setDefault(&out.LeaseEntries, 1_000_000)
+	setDefault(&out.LeaseBytes, 1<<30)
 	setDefault(&out.SnapshotEntries, 100_000)
 	setDefault(&out.ExpireBatch, 10_000)
 	setDefault(&out.MaintainInterval, time.Second)

@@ -22,6 +22,7 @@ type Report struct {
 	Bare     bool             // no valid snapshot reaches the base of the log: only the data holds what was compacted
 	Finished raftlog.Position // the restore that a crash had cut short after the data was switched
 	Undone   raftlog.Position // the restore that a crash had cut short before
+	Forsaken []snapshot.ID    // came back after a restore had given them up, and were removed
 	Identity raftlog.Identity // what all parts carry from now on
 }
 
@@ -50,8 +51,8 @@ func (s *Storage) Recover(ctx context.Context) (Report, error) {
 			r.Bare = f.newest.Index < f.log.Base.Index
 			return r, nil
 		}
-		s.o.Logger.Warn("recovery", "found", rule.name, "does", rule.do.String(), "why", rule.why,
-			"applied", f.mark.String(), "base", f.log.Base.String(), "last", f.log.Last, "snapshot", f.newest.String())
+		s.o.Logger.Warn("recovery", "found", rule.name, "does", rule.do.String(), "reason", rule.why,
+			"applied", f.mark.String(), "base", f.log.Base.String(), "last", f.log.Last, "newest", f.newest.String())
 		switch rule.do {
 		case restore:
 			err = s.restoreNewest(ctx, &r)
@@ -89,7 +90,7 @@ func (s *Storage) look(ctx context.Context) (*facts, snapshot.ID, []snapshot.ID,
 	}
 	f.log = st.Bounds
 	f.lossy = s.log.Volatile() || st.SyncPolicy == "interval" || st.SyncPolicy == "never"
-	newest, damaged, err := s.newest(ctx)
+	newest, damaged, err := s.newestAndDamaged(ctx)
 	if err != nil {
 		return nil, snapshot.ID{}, nil, err
 	}
@@ -134,8 +135,8 @@ func (s *Storage) advance(ctx context.Context, to raftlog.Position) error {
 	return tx.Commit()
 }
 
-// newest finds the newest valid snapshot and the damaged ones above it.
-func (s *Storage) newest(ctx context.Context) (newest snapshot.Meta, damaged []snapshot.ID, err error) {
+// newestAndDamaged finds the newest valid snapshot and the damaged ones above it.
+func (s *Storage) newestAndDamaged(ctx context.Context) (newest snapshot.Meta, damaged []snapshot.ID, err error) {
 	for meta, err := range s.snaps.All(ctx) {
 		switch {
 		case err != nil:

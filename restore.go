@@ -200,27 +200,6 @@ func (s *Storage) followLog(ctx context.Context, i intent, told bool) (reset boo
 	return true, nil
 }
 
-// forsake removes the snapshots above a state that was gone back to: with the
-// log's entries their history is given up, and none of them must become the
-// data at the next open. A library decides on its snapshots itself.
-func (s *Storage) forsake(ctx context.Context, i intent) error {
-	if s.o.Owner == OwnerLibrary || i.from.Index <= i.to.Index {
-		return nil
-	}
-	for meta, err := range s.snaps.All(ctx) {
-		if err == nil && meta.Index <= i.to.Index {
-			continue
-		}
-		if err == nil {
-			err = s.snaps.Remove(ctx, meta.ID, &snapshot.RemoveOptions{Force: true})
-		}
-		if err != nil && !errors.Is(err, fault.ErrNotFound) {
-			return fmt.Errorf("remove snapshots above %d: %w", i.to.Index, err)
-		}
-	}
-	return nil
-}
-
 // Restore replaces the data by a snapshot of the store, durably and in one
 // step, and makes the log follow. A failure before that step leaves the old
 // state serving.

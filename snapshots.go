@@ -120,7 +120,7 @@ func (s *Storage) Snapshot(ctx context.Context, atLeast uint64) (meta snapshot.M
 		return meta, err
 	}
 	defer func() { err = errors.Join(err, p.Release()) }()
-	w, err := s.snaps.Create(ctx, p.Info(), nil)
+	w, err := s.snaps.Create(ctx, p.Info(), &snapshot.CreateOptions{Verify: true})
 	if err != nil {
 		return meta, fmt.Errorf("snapshot: %w", err)
 	}
@@ -131,7 +131,7 @@ func (s *Storage) Snapshot(ctx context.Context, atLeast uint64) (meta snapshot.M
 	if meta, err = w.Commit(); err != nil {
 		return meta, fmt.Errorf("snapshot: %w", err)
 	}
-	s.o.Logger.Info("snapshot taken", "id", meta.ID.String(), "index", meta.Index, "term", meta.Term, "bytes", meta.StoredSize)
+	s.o.Logger.Info("snapshot taken", "id", meta.ID.String(), "index", meta.Index, "term", meta.Term, "stored", meta.StoredSize)
 	return meta, p.Commit(ctx)
 }
 
@@ -160,7 +160,7 @@ func (s *Storage) compact(ctx context.Context, durable uint64, trailing int64) e
 	if err != nil {
 		return fmt.Errorf("compact: %w", err)
 	}
-	b, err := s.log.Bounds()
+	st, err := s.log.Stats()
 	if err != nil {
 		return fmt.Errorf("compact: %w", err)
 	}
@@ -168,16 +168,17 @@ func (s *Storage) compact(ctx context.Context, durable uint64, trailing int64) e
 	if err != nil {
 		return fmt.Errorf("compact: %w", err)
 	}
-	to := b.Last - min(b.Last, uint64(max(0, trailing)))
-	to = min(to, covered, durable, mark.Index, s.leased())
-	if to <= b.Base.Index {
+	to := st.Last - min(st.Last, uint64(max(0, trailing)))
+	to = min(to, covered, durable, mark.Index)
+	to = min(to, s.leased(to, st.AvgSize))
+	if to <= st.Base.Index {
 		return nil
 	}
 	if err := s.log.CompactTo(to); err != nil {
 		return fmt.Errorf("compact to %d: %w", to, err)
 	}
 	s.metrics.logCompactions.Add(1)
-	s.o.Logger.Info("log compacted", "to", to, "last", b.Last)
+	s.o.Logger.Info("log compacted", "to", to, "last", st.Last)
 	return nil
 }
 

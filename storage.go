@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/trimarandb/trimaran/fault"
 	"github.com/trimarandb/trimaran/internal/gate"
@@ -35,6 +36,10 @@ type Storage struct {
 	full, over atomic.Pointer[error] // why nothing more is admitted: an apply found no room, or the budget is used up
 	used       atomic.Int64          // bytes, of the disk budget
 	behind     atomic.Pointer[error] // why nothing is applied: a restore left the log behind
+
+	newest seen[*snapshot.Meta] // of the valid snapshots, for Maintain
+	stored seen[int64]          // bytes of all snapshots
+	pruned seen[time.Time]      // when retention had removed all it would
 
 	mu      sync.Mutex
 	moved   chan struct{} // closed and replaced when the mark moves
@@ -74,9 +79,14 @@ func (s *Storage) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	forsaken, err := s.clearForsaken(ctx)
+	if err != nil {
+		return fmt.Errorf("recover: snapshots that were given up: %w", err)
+	}
 	if s.report, err = s.Recover(ctx); err != nil {
 		return err
 	}
+	s.report.Forsaken = forsaken
 	if err := s.carry(id, others); err != nil {
 		return fmt.Errorf("raise the epoch: %w", err)
 	}

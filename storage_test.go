@@ -278,25 +278,6 @@ func TestSnapshotWaitsForAnIndex(t *testing.T) {
 	wantErr(t, "Snapshot of an index that never comes", err, context.Canceled)
 }
 
-func TestLeaseKeepsTheLog(t *testing.T) {
-	n := newNode(t, trimaran.Options{TrailingEntries: -1})
-	n.run(1, 11, 1)
-	release, err := n.KeepLog(4, 1<<40)
-	n.check(err)
-	n.snapshot()
-	if b := n.bounds(); b.Base.Index != 3 {
-		t.Errorf("base = %d, want 3: entry 4 is leased", b.Base.Index)
-	}
-	release()
-	n.run(11, 12, 1)
-	n.snapshot()
-	if b := n.bounds(); b.Base.Index != 11 {
-		t.Errorf("base = %d, want 11", b.Base.Index)
-	}
-	_, err = n.KeepLog(4, 1<<40)
-	wantErr(t, "KeepLog of what is gone", err, fault.ErrCompacted)
-}
-
 func TestRestoreReplacesTheState(t *testing.T) {
 	n := newNode(t, trimaran.Options{})
 	n.run(1, 51, 1)

@@ -321,6 +321,13 @@ Numbers are big endian. A restore to a position that the log holds needs none: e
 does a snapshot, which is published in one step, nor compaction: what the new base rests on, snapshot and data, is durable
 before, and the base moves in one write.
 
+## The forsaken
+
+Stable key ` + "`trimaran/forsaken`" + `: the snapshots that a restore gave up when it went back below the base, 24 bytes each: term,
+index and suffix of the ID, big endian. They are named before the first is removed, for one that is pinned or being read is
+only hidden until it is let go, and a crash before that brings it back. An open removes those that came back before it
+looks at anything else; one that finds none clears the key. With Owner Library there are none.
+
 ## The opening
 
 Stable key ` + "`trimaran/opening`" + `: the identity (16 bytes of node, 8 of epoch, 4 of CRC-32C) that this open gives to data and

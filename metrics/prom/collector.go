@@ -86,6 +86,8 @@ func New(s Source) *Collector {
 		counter("applied_batches", "Batches applied to the data.", func(m *m) float64 { return float64(m.AppliedBatches) }),
 		counter("applied_entries", "Entries applied to the data.", func(m *m) float64 { return float64(m.AppliedEntries) }),
 		gauge("applied_index", "The last log entry that the data contains.", func(m *m) float64 { return float64(m.AppliedIndex) }),
+		gauge("leases", "Leases that keep log.", func(m *m) float64 { return float64(m.Leases) }),
+		counter("leases_ended", "Leases that ended before they were released.", func(m *m) float64 { return float64(m.LeasesEnded) }),
 		gauge("disk_used_bytes", "Bytes of the disk budget that are used.", func(m *m) float64 { return float64(m.DiskUsed) }),
 		gauge("full", "1 while nothing that takes room is admitted.", func(m *m) float64 { return flag(m.Full) }),
 
