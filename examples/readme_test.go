@@ -130,10 +130,11 @@ func serve(t *testing.T) (data string) {
 	return ""
 }
 
-// Every piece of Go in the README is a piece of tour, which runs.
+// Every piece of Go in the README is a piece of tour, which runs, or of the
+// Example of an adapter that is a module of its own.
 func TestReadmeCode(t *testing.T) {
 	var source []byte
-	for _, name := range []string{"readme_test.go", "hashicorp_test.go"} {
+	for _, name := range []string{"readme_test.go", "hashicorp_test.go", "../adapter/dragonboat/example_test.go"} {
 		b, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)

@@ -174,23 +174,23 @@ func (h *host) again() {
 
 // until tries again until it works; a test that waits in vain is ended by its
 // time limit.
-func (c *cluster) until(what string, try func(ctx context.Context) error) {
-	c.t.Helper()
+func until(t *testing.T, what string, try func(ctx context.Context) error) {
+	t.Helper()
 	pause := time.NewTicker(5 * time.Millisecond)
 	defer pause.Stop()
 	for n := 1; ; n++ {
-		once, cancel := context.WithTimeout(c.t.Context(), time.Second)
+		once, cancel := context.WithTimeout(t.Context(), time.Second)
 		err := try(once)
 		cancel()
 		if err == nil {
 			return
 		}
 		if n%2000 == 0 {
-			c.t.Logf("%s: still %v", what, err)
+			t.Logf("%s: still %v", what, err)
 		}
 		select {
-		case <-c.t.Context().Done():
-			c.t.Fatalf("%s: %v", what, err)
+		case <-t.Context().Done():
+			t.Fatalf("%s: %v", what, err)
 		case <-pause.C:
 		}
 	}
@@ -309,7 +309,7 @@ func (c *cluster) step(n int, happens func(h *host)) {
 func (c *cluster) agree() {
 	c.t.Helper()
 	for _, s := range shards {
-		c.until("agreement", func(ctx context.Context) error {
+		until(c.t, "agreement", func(ctx context.Context) error {
 			var all []content
 			for _, h := range c.hosts {
 				got, err := h.get(ctx, s, digest{})
@@ -353,7 +353,7 @@ func (c *cluster) transfer(h *host) {
 
 // snapshot has a replica take one and drop what it holds of the log.
 func (c *cluster) snapshot(h *host, shardID uint64) {
-	c.until("snapshot", func(ctx context.Context) error {
+	until(c.t, "snapshot", func(ctx context.Context) error {
 		_, err := h.host().SyncRequestSnapshot(ctx, shardID, lni.SnapshotOption{OverrideCompactionOverhead: true, CompactionOverhead: 1})
 		if errors.Is(err, lni.ErrRejected) {
 			return nil // there is nothing new, or one is under way
@@ -374,7 +374,7 @@ func (c *cluster) lag(h *host) {
 	h.stop()
 	for _, s := range shards {
 		for _, o := range c.others(h) {
-			c.until("compaction", func(context.Context) error {
+			until(c.t, "compaction", func(context.Context) error {
 				reader, err := o.host().GetLogReader(s)
 				if err != nil {
 					return err
@@ -397,7 +397,7 @@ func (c *cluster) replace(h *host) {
 	c.next++
 	for _, s := range shards {
 		other := c.others(h)[0].host()
-		c.until("removal", func(ctx context.Context) error {
+		until(c.t, "removal", func(ctx context.Context) error {
 			m, err := other.SyncGetShardMembership(ctx, s)
 			if err != nil {
 				return err
@@ -413,11 +413,11 @@ func (c *cluster) replace(h *host) {
 		if err := h.host().StopReplica(s, old); err != nil && !errors.Is(err, lni.ErrShardNotFound) { // it may have heard of it
 			c.t.Fatal(err)
 		}
-		c.until("removal of data", func(ctx context.Context) error { return h.host().SyncRemoveData(ctx, s, old) })
+		until(c.t, "removal of data", func(ctx context.Context) error { return h.host().SyncRemoveData(ctx, s, old) })
 		if h.host().HasNodeInfo(s, old) {
 			c.t.Errorf("%s: replica %d of shard %d was removed, and is there", h.addr, old, s)
 		}
-		c.until("addition", func(ctx context.Context) error {
+		until(c.t, "addition", func(ctx context.Context) error {
 			m, err := other.SyncGetShardMembership(ctx, s)
 			if err != nil {
 				return err
@@ -474,8 +474,8 @@ func TestChurn(t *testing.T) {
 			c.step(step, happenings[i])
 		}
 		c.agree()
-		if got := porcupine.CheckOperationsTimeout(registers, c.history, time.Minute); got != porcupine.Ok {
-			t.Fatalf("round %d: what clients saw is %s", round, got)
+		if !porcupine.CheckOperations(registers, c.history) {
+			t.Fatalf("round %d: what clients saw cannot have happened: %v", round, c.history)
 		}
 		c.history = nil
 	}

@@ -20,8 +20,8 @@ import (
 	"github.com/trimarandb/trimaran/vfs"
 )
 
-// count applies a command: it adds one to the counter of that name.
-func count(tx *kv.WriteTx, e statemachine.Entry) (statemachine.Result, error) {
+// increment applies a command: it adds one to the counter of that name.
+func increment(tx *kv.WriteTx, e statemachine.Entry) (statemachine.Result, error) {
 	n, err := tx.Increment(e.Cmd, 1)
 	return statemachine.Result{Value: uint64(n)}, err
 }
@@ -51,25 +51,26 @@ func Example() {
 }
 
 func visit(dir string) error {
+	apply, lookup := increment, read
 	const addr = "example:1"
-	host, err := lni.NewNodeHost(config.NodeHostConfig{
-		NodeHostDir: filepath.Join(dir, "host"), RaftAddress: addr, RTTMillisecond: 1,
-		Expert: config.ExpertConfig{
-			LogDBFactory:     dragonboat.NewFactory(nil),
-			TransportFactory: newNetwork(), // without it: TCP, and addr is HOST:PORT
-		},
-	})
+	members := map[uint64]lni.Target{1: addr}
+	shardConfig := config.Config{
+		ShardID: 1, ReplicaID: 1, ElectionRTT: 10, HeartbeatRTT: 1, SnapshotEntries: 10_000, CompactionOverhead: 1_000,
+	}
+	hostConfig := config.NodeHostConfig{NodeHostDir: filepath.Join(dir, "host"), RaftAddress: addr, RTTMillisecond: 1}
+	hostConfig.Expert.TransportFactory = newNetwork() // without it: TCP, and addr is HOST:PORT
+
+	hostConfig.Expert.LogDBFactory = dragonboat.NewFactory(nil)
+	host, err := lni.NewNodeHost(hostConfig)
 	if err != nil {
 		return err
 	}
 	defer host.Close()
-	machines := dragonboat.OpenMachines(filepath.Join(dir, "data"), count, read, nil)
-	err = host.StartOnDiskReplica(map[uint64]lni.Target{1: addr}, false, machines, config.Config{
-		ShardID: 1, ReplicaID: 1, ElectionRTT: 10, HeartbeatRTT: 1, SnapshotEntries: 10_000, CompactionOverhead: 1_000,
-	})
-	if err != nil {
+	machines := dragonboat.OpenMachines(filepath.Join(dir, "data"), apply, lookup, nil)
+	if err := host.StartOnDiskReplica(members, false, machines, shardConfig); err != nil {
 		return err
 	}
+
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	session := host.GetNoOPSession(1)

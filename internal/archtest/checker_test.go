@@ -56,6 +56,9 @@ func TestImportRule(t *testing.T) {
 
 		{"adapter/hashiraft", "github.com/hashicorp/raft", false, ""},
 		{"adapter/hashiraft", own + "adapter/etcdraft", false, "must not import adapter/etcdraft"},
+		{"adapter/dragonboat", dragonboat + "raftpb", false, ""},
+		{"adapter/dragonboat", dragonboat + "plugin/tan", false, "does not name that module"},
+		{"adapter/dragonboat", dragonboat + "plugin/tan", true, ""},
 		{"server", own + "adapter/hashiraft", false, ""},
 		{"cmd/trimaran", own + "server", false, ""},
 		{"cmd/trimaran", "example.com/anything", false, ""},

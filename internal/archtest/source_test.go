@@ -38,7 +38,8 @@ func (s source) at(n ast.Node, format string, args ...any) string {
 	return fmt.Sprintf("%s: %s", s.fset.Position(n.Pos()), fmt.Sprintf(format, args...))
 }
 
-// readModule reads all files below root but testdata and other modules.
+// readModule reads all files below root but testdata and other modules; of
+// these it reads the adapter.
 func readModule(root string) (all []source, err error) {
 	err = filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
 		if err != nil {
@@ -74,7 +75,7 @@ func skip(dir, rel string) error {
 		return filepath.SkipDir
 	}
 	_, err := os.Stat(filepath.Join(dir, "go.mod"))
-	if err == nil {
+	if err == nil && filepath.ToSlash(rel) != "adapter/dragonboat" {
 		return filepath.SkipDir
 	}
 	if errors.Is(err, fs.ErrNotExist) {
