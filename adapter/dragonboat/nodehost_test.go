@@ -41,7 +41,7 @@ func (l *lone) start(members map[uint64]lni.Target) {
 	check(l.t, err)
 	l.t.Cleanup(l.stop)
 	check(l.t, l.nh.StartOnDiskReplica(members, false, dragonboat.OpenMachines("data", apply, lookup, &dragonboat.Options{FS: l.fs}), config.Config{
-		ShardID: 1, ReplicaID: 1, ElectionRTT: 10, HeartbeatRTT: 1, SnapshotEntries: 10, CompactionOverhead: 3,
+		ShardID: 1, ReplicaID: 1, ElectionRTT: 10, HeartbeatRTT: 1,
 	}))
 }
 
@@ -97,7 +97,12 @@ func TestMoveFromTan(t *testing.T) {
 	fsys, theirs := vfs.NewMem(), lnivfs.NewMem()
 	old := newLone(t, tan.Factory, fsys, theirs)
 	old.start(map[uint64]lni.Target{1: "lone:1"})
-	old.put(0, 25)
+	old.put(0, 20)
+	until(t, "snapshot", func(ctx context.Context) error {
+		_, err := old.nh.SyncRequestSnapshot(ctx, 1, lni.SnapshotOption{OverrideCompactionOverhead: true, CompactionOverhead: 3})
+		return err
+	})
+	old.put(20, 25)
 	old.stop()
 
 	dirs := find(t, theirs, "/node", "tandb")
