@@ -69,6 +69,8 @@ func TestGoldenRecords(t *testing.T) {
 		}
 	}
 	golden(t, "cut-levels", levels)
+	root := digestOf(100_000, 1<<20, -1).Root // enough for ranges of level 2
+	golden(t, "digest", root[:])
 }
 
 func TestRecordsRoundTrip(t *testing.T) {
@@ -163,21 +165,24 @@ func TestCutsAreSpread(t *testing.T) {
 	}
 }
 
+// digestOf is the digest of so many rows, which keeps levels of at most so many
+// ranges.
+func digestOf(rows, most, changed int) Digest {
+	g := newDigester()
+	g.most = most
+	for i := range rows {
+		key, value := fmt.Appendf(nil, "%06d", i), []byte("v")
+		if i == changed {
+			value = []byte("w")
+		}
+		g.frame(appendStreamRow(nil, key, appendRow(nil, row{value: value})), framed{rows: 1, bytes: uint64(len(key) + 1)})
+	}
+	return g.finish(Mark{})
+}
+
 // A digest gives up its lowest levels when they grow, and keeps its root.
 func TestADigestKeepsFewRanges(t *testing.T) {
-	digest := func(most, changed int) Digest {
-		g := newDigester()
-		g.most = most
-		for i := range 20_000 {
-			key, value := fmt.Appendf(nil, "%06d", i), []byte("v")
-			if i == changed {
-				value = []byte("w")
-			}
-			g.frame(appendStreamRow(nil, key, appendRow(nil, row{value: value})), framed{rows: 1, bytes: uint64(len(key) + 1)})
-		}
-		return g.finish(Mark{})
-	}
-	all, few, other := digest(1<<20, -1), digest(10, -1), digest(10, 12_345)
+	all, few, other := digestOf(20_000, 1<<20, -1), digestOf(20_000, 10, -1), digestOf(20_000, 10, 12_345)
 	if all.Root != few.Root || all.Levels[0].Level != 0 || few.Levels[0].Level == 0 || len(few.Levels[0].Ranges) > 10 {
 		t.Errorf("digest of few ranges = %v with levels from %d, want %v", few, few.Levels[0].Level, all)
 	}

@@ -2,15 +2,12 @@ package kv_test
 
 import (
 	"bytes"
-	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
-	"math"
 	"os"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -425,51 +422,6 @@ func TestGoldenLayout(t *testing.T) {
 
 // updating is the -update flag of the other golden files.
 func updating() bool { return flag.Lookup("update").Value.String() == "true" }
-
-// What a stream claims costs no memory: only what it brings does.
-func TestAHostileStreamCostsLittle(t *testing.T) {
-	header := pieces(t, export(t, openMemory(t, nil)))[0]
-	long := func(n uint32) []byte {
-		h := frame.Append(nil, 3, streamSeed, nil)
-		binary.LittleEndian.PutUint32(h, n)
-		binary.LittleEndian.PutUint32(h[12:], frame.Sum(streamSeed, h[:12]))
-		return append(joined(header), h...)
-	}
-	rows := binary.BigEndian.AppendUint32(nil, 1)
-	rows = binary.BigEndian.AppendUint32(rows, math.MaxUint32) // a row of 4 GiB
-	trailer := append(make([]byte, 80), 0xff, 0xff, 0xff, 0xff)
-	var definitions []byte
-	for i := range 1 << 14 {
-		s := fmt.Sprintf("x%06d", i)
-		payload := append([]byte{1, 0, 0, 0, 0, 0, 0, 0, 0, 7}, s...)
-		payload = append(payload, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 1)
-		definitions = append(definitions, joined(piece{2, payload})...)
-	}
-	for name, tc := range map[string]struct {
-		stream []byte
-		want   error
-	}{
-		"a frame of 64 MiB that is not there": {long(64 << 20), fault.ErrCorrupt},
-		"a frame of 4 GiB":                    {long(math.MaxUint32), fault.ErrInvalid},
-		"a row longer than its frame":         {joined(header, piece{3, append(rows, "k"...)}), fault.ErrCorrupt},
-		"a membership longer than its frame":  {joined(header, piece{4, trailer}), fault.ErrCorrupt},
-		"more indexes than there may be":      {append(joined(header), definitions...), fault.ErrCorrupt},
-	} {
-		t.Run(name, func(t *testing.T) {
-			s := openMemory(t, nil)
-			var before, after runtime.MemStats
-			runtime.ReadMemStats(&before)
-			_, err := s.Import(t.Context(), bytes.NewReader(tc.stream), nil)
-			runtime.ReadMemStats(&after)
-			if !errors.Is(err, tc.want) {
-				t.Errorf("Import = %v, want %v", err, tc.want)
-			}
-			if n := after.TotalAlloc - before.TotalAlloc; n > 4<<20 {
-				t.Errorf("it took %d bytes of memory to refuse %d", n, len(tc.stream))
-			}
-		})
-	}
-}
 
 // A store of a replica asks no wall clock: the same commands forty years later
 // make the same state.
