@@ -86,7 +86,9 @@ func TestEventsAreListed(t *testing.T) {
 		}
 		all = append(all, events...)
 	}
-	slices.SortFunc(all, func(a, b event) int { return cmp.Or(cmp.Compare(a.pkg, b.pkg), cmp.Compare(a.message, b.message)) })
+	slices.SortFunc(all, func(a, b event) int {
+		return cmp.Or(cmp.Compare(a.pkg, b.pkg), cmp.Compare(a.message, b.message), slices.Compare(a.keys, b.keys))
+	})
 	all = slices.CompactFunc(all, func(a, b event) bool { return fmt.Sprint(a) == fmt.Sprint(b) })
 
 	const head = "| package | level | message | keys |\n|---|---|---|---|\n"
@@ -113,7 +115,7 @@ func TestEventsAreListed(t *testing.T) {
 			t.Fatal(err)
 		}
 	} else if !bytes.Equal(page, want.Bytes()) {
-		t.Errorf("%s does not list what the code logs; go test -run Events -update ./internal/archtest writes it", name)
+		t.Errorf("%s does not list what the code logs; go test ./internal/archtest -run Events -update writes it", name)
 	}
 	said := map[string]bool{}
 	for _, m := range regexp.MustCompile("(?m)^\\| `([a-z]+)` \\| [a-z]").FindAllSubmatch(prose, -1) {

@@ -65,8 +65,8 @@ var kvMutants = []mutant{
 		name:   "make content without a pointer to it",
 		layer:  "kv",
 		breaks: "a directory without a pointer is always a loss",
-		file:   "kv/pebblekv/open.go",
-		old:    `		_, err = writePointer(db.fs, p)`,
+		file:   "internal/gendir/dir.go",
+		old:    `		_, err = d.write(stateNew, 1)`,
 		new:    `		err = nil`,
 		test:   crashData,
 	},
@@ -75,9 +75,9 @@ var kvMutants = []mutant{
 		layer:  "kv",
 		breaks: "a crash leaves the old or the new content",
 		file:   "kv/pebblekv/switch.go",
-		old:    `	unchanged, err := writePointer(db.fs,`,
+		old:    `	unchanged, err := db.dir.Switch(`,
 		new: `	_ = vfs.RemoveAll(db.fs, old.dir)
-	unchanged, err := writePointer(db.fs,`,
+	unchanged, err := db.dir.Switch(`,
 		test: crashData.on("replaced"),
 	},
 	{
@@ -146,8 +146,8 @@ var kvMutants = []mutant{
 		name:   "remove content that a pointer may still name",
 		layer:  "kv",
 		breaks: "what is removed at open is named by no pointer that can come back",
-		file:   "kv/pebblekv/open.go",
-		old: `	if err := db.fs.SyncDir("."); err != nil {
+		file:   "internal/gendir/dir.go",
+		old: `	if err := d.fs.SyncDir("."); err != nil {
 		return err
 	}
 	for _, info := range left {
@@ -169,14 +169,14 @@ var kvMutants = []mutant{
 	if err != nil {
 		return err
 	}
-	unchanged, err := writePointer(db.fs, pointer{state: stateLive, gen: l.number})
+	unchanged, err := db.dir.Switch(l.number)
 `,
 		new: `	db := l.db
 	old, err := db.beginSwitch()
 	if err != nil {
 		return err
 	}
-	unchanged, err := writePointer(db.fs, pointer{state: stateLive, gen: l.number})
+	unchanged, err := db.dir.Switch(l.number)
 	if err == nil {
 		err = l.Sync()
 	}

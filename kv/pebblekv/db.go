@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"sync"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/trimarandb/trimaran/fault"
+	"github.com/trimarandb/trimaran/internal/gendir"
 	"github.com/trimarandb/trimaran/kv"
 	"github.com/trimarandb/trimaran/vfs"
 )
@@ -20,7 +20,7 @@ import (
 type DB struct {
 	o     Options
 	fs    vfs.FS
-	lock  io.Closer
+	dir   *gendir.Dir
 	cache *pebble.Cache
 	room  room
 
@@ -221,6 +221,8 @@ func (g *generation) bounds() (lo, hi []byte, err error) {
 	return lo, hi, g.damaged(errors.Join(it.Error(), it.Close()))
 }
 
+const engineName = "pebble"
+
 // Engine is "pebble".
 func (db *DB) Engine() string { return engineName }
 
@@ -286,8 +288,8 @@ func (db *DB) free() error {
 		errs = append(errs, db.live.close())
 	}
 	db.cache.Unref()
-	if db.lock != nil {
-		errs = append(errs, db.lock.Close())
+	if db.dir != nil {
+		errs = append(errs, db.dir.Close())
 	}
 	return errors.Join(append(errs, db.fs.Close())...)
 }

@@ -9,17 +9,9 @@
 //
 //	dir/
 //	  LOCK              held while the engine is open
-//	  GENERATION        one line: which generation is the content
+//	  GENERATION        which generation is the content: see internal/gendir
 //	  gen-00000001/     a generation: one Pebble store
 //	    load-*          a table that is being loaded
-//
-// GENERATION is replaced as a whole; CRC is the CRC-32C of the line before it:
-//
-//	trimaran-kv 1 pebble live 00000001 CRC
-//	            |    |    |       the generation
-//	            |    |    live, or new while Open makes the first one
-//	            |    engine
-//	            version of this layout
 //
 // An import is loaded into a generation of its own and is the content when
 // GENERATION says so: a crash leaves the old content or the new one. The old

@@ -11,6 +11,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/objstorage/objstorageprovider"
 	"github.com/cockroachdb/pebble/v2/sstable"
 	"github.com/trimarandb/trimaran/fault"
+	"github.com/trimarandb/trimaran/internal/gendir"
 	"github.com/trimarandb/trimaran/kv"
 	"github.com/trimarandb/trimaran/vfs"
 )
@@ -18,6 +19,9 @@ import (
 // loadBytes is how much a load keeps in memory before it writes tables; one
 // value may exceed it.
 const loadBytes = 32 << 20
+
+// loadPrefix begins the name of a table that is being loaded.
+const loadPrefix = "load-"
 
 // load is a [kv.Ingester]: a generation that nobody sees. It sorts what it is
 // given in memory and hands Pebble finished tables, so that nothing is written
@@ -56,9 +60,9 @@ func (db *DB) Fresh(ctx context.Context) (kv.Ingester, error) {
 		l.number = db.next
 		db.next++
 		db.mu.Unlock()
-		g, err := openGeneration(db.fs, dirName(l.number), true, db.cache, &db.o)
+		g, err := openGeneration(db.fs, gendir.Name(l.number), true, db.cache, &db.o)
 		if err != nil {
-			return errors.Join(full(err), vfs.RemoveAll(db.fs, dirName(l.number)))
+			return errors.Join(full(err), vfs.RemoveAll(db.fs, gendir.Name(l.number)))
 		}
 		l.g = g
 		db.mu.Lock()

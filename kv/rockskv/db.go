@@ -7,11 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
-	"io"
 	"sync"
 
 	"github.com/linxGnu/grocksdb"
 	"github.com/trimarandb/trimaran/fault"
+	"github.com/trimarandb/trimaran/internal/gendir"
 	"github.com/trimarandb/trimaran/kv"
 	"github.com/trimarandb/trimaran/vfs"
 )
@@ -22,7 +22,7 @@ type DB struct {
 	o     Options
 	root  string // dir, for RocksDB
 	fs    vfs.FS
-	lock  io.Closer
+	dir   *gendir.Dir
 	cache *grocksdb.Cache
 	room  room
 
@@ -199,6 +199,8 @@ func (db *DB) Compact(ctx context.Context) error {
 	})
 }
 
+const engineName = "rocksdb"
+
 // Engine is "rocksdb".
 func (db *DB) Engine() string { return engineName }
 
@@ -258,8 +260,8 @@ func (db *DB) free() error {
 		errs = append(errs, db.live.close())
 	}
 	db.cache.Destroy()
-	if db.lock != nil {
-		errs = append(errs, db.lock.Close())
+	if db.dir != nil {
+		errs = append(errs, db.dir.Close())
 	}
 	return errors.Join(append(errs, db.fs.Close())...)
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 
 	"github.com/trimarandb/trimaran/fault"
+	"github.com/trimarandb/trimaran/internal/gendir"
 	"github.com/trimarandb/trimaran/kv"
 	"github.com/trimarandb/trimaran/vfs"
 )
@@ -42,7 +43,7 @@ func (db *DB) Fresh(ctx context.Context) (kv.Ingester, error) {
 		l.number = db.next
 		db.next++
 		db.mu.Unlock()
-		dir := dirName(l.number)
+		dir := gendir.Name(l.number)
 		g, err := openGeneration(db.root, dir, true, db.cache, &db.o)
 		if err == nil {
 			if err = db.fs.SyncDir("."); err != nil {

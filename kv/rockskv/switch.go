@@ -25,7 +25,7 @@ func (l *load) Switch() error {
 	if err != nil {
 		return err
 	}
-	unchanged, err := writePointer(db.fs, pointer{state: stateLive, gen: l.number})
+	unchanged, err := db.dir.Switch(l.number)
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	defer db.calls.Done()
