@@ -36,6 +36,7 @@ var table = []row{
 	{path: "vfs/simdisk", level: 0, also: []string{"vfs"}}, // it is an FS
 	{path: "vfs/crashtest", level: 0, also: []string{"vfs", "vfs/simdisk", "internal/race"}}, // it cuts their power
 	{path: "internal/gendir", level: 0, also: []string{"fault", "vfs"}},                      // two engines keep their files in one
+	{path: "internal/churn", level: 0, also: []string{"internal/race"}, modules: []string{"github.com/anishathalye/porcupine"}},
 	{path: "internal/*", level: 0},
 
 	{path: "raftlog", level: 1},
