@@ -24,8 +24,8 @@ type LogStore struct {
 	newest  func() (raftlog.Position, error) // of the newest valid snapshot, zero if there is none
 	closers []io.Closer                      // what OpenLog opened, in the order to close it
 
-	mu     sync.Mutex
-	staged uint64 // to be written with the next entries
+	mu     sync.Mutex // held by writes
+	staged uint64     // to be written with the next entries
 }
 
 var (
@@ -84,11 +84,11 @@ func (s *LogStore) StoreLogs(logs []*raft.Log) error {
 	for i, l := range logs {
 		batch.Entries[i] = toEntry(l)
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if err := s.connect(&batch); err != nil {
 		return fmt.Errorf("store logs: %w", err)
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	if s.staged > 0 {
 		batch.Stable = []raftlog.StableKV{{Key: commitKey, Value: binary.BigEndian.AppendUint64(nil, s.staged)}}
 	}
@@ -127,7 +127,13 @@ func (s *LogStore) connect(batch *raftlog.Batch) error {
 // everything. Entries that are not there count as deleted. A log that was
 // emptied continues after the newest snapshot. Anything else would leave a
 // gap and is fault.ErrInvalid.
+//
+// Of everything, what follows the last entry of the newest snapshot stays: raft
+// empties the log of a node that was sent a snapshot, but goes on to count those
+// entries as there, which others may have committed (Raft, figure 13, rule 6).
 func (s *LogStore) DeleteRange(lo, hi uint64) error {
+	s.mu.Lock() // raft deletes what a snapshot holds beside StoreLogs
+	defer s.mu.Unlock()
 	b, err := s.log.Bounds()
 	if err != nil {
 		return fmt.Errorf("delete range: %w", err)
@@ -138,7 +144,7 @@ func (s *LogStore) DeleteRange(lo, hi uint64) error {
 	prefix, suffix := lo <= b.First(), hi >= b.Last
 	switch {
 	case prefix && suffix:
-		err = s.clear()
+		err = s.clear(b)
 	case prefix:
 		err = s.log.CompactTo(hi)
 	case suffix:
@@ -152,11 +158,21 @@ func (s *LogStore) DeleteRange(lo, hi uint64) error {
 	return nil
 }
 
-// clear empties the log, which then continues after the newest snapshot.
-func (s *LogStore) clear() error {
+// clear empties the log, which then continues after the newest snapshot, or
+// leaves what follows that.
+func (s *LogStore) clear(b raftlog.Bounds) error {
 	newest, err := s.newest()
 	if err != nil {
 		return err
+	}
+	if b.First() <= newest.Index && newest.Index < b.Last {
+		term, err := s.log.Term(newest.Index)
+		if err != nil {
+			return err
+		}
+		if term == newest.Term {
+			return s.log.CompactTo(newest.Index)
+		}
 	}
 	return s.log.Reset(newest)
 }

@@ -128,6 +128,26 @@ func TestLogFollowsSnapshotLater(t *testing.T) {
 	check(t, snaps.Close())
 }
 
+// Raft empties the log of a node that was sent a snapshot behind its last entry,
+// and answers for those entries all the same. The churn found it: raft v1.8
+// panicked over an entry that it had acknowledged.
+func TestEntriesBeyondSnapshotStay(t *testing.T) {
+	logs, snaps := stores(t, vfs.NewMem(), 3)
+	check(t, logs.StoreLogs(commands(1, 100, 2)))
+	publish(t, snaps, 90, 2, "behind")
+	check(t, logs.DeleteRange(1, 100))
+	bounds(t, logs, 91, 100)
+	check(t, logs.DeleteRange(91, 100)) // a conflict: none of them is in the snapshot
+	bounds(t, logs, 0, 0)
+	check(t, logs.StoreLogs(commands(91, 110, 3)))
+	publish(t, snaps, 105, 4, "of another leader")
+	check(t, logs.DeleteRange(91, 110))
+	bounds(t, logs, 0, 0)
+	check(t, logs.StoreLog(command(106, 4)))
+	check(t, logs.Close())
+	check(t, snaps.Close())
+}
+
 // Without a snapshot store a gap stays an error, and says how to go on.
 func TestGapWithoutSnapshots(t *testing.T) {
 	logs, err := hashiraft.OpenLog("node", &hashiraft.Options{FS: vfs.NewMem()})
