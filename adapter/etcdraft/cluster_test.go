@@ -3,10 +3,9 @@ package etcdraft_test
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
-	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -16,14 +15,8 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/trimarandb/trimaran/adapter/etcdraft"
-	"github.com/trimarandb/trimaran/internal/race"
 	"github.com/trimarandb/trimaran/vfs"
 	"github.com/trimarandb/trimaran/vfs/crashtest"
-)
-
-var (
-	churnSeed = flag.Uint64("churn.seed", 0, "seed of the churn; 0: another one each time")
-	churnTime = flag.Duration("churn.time", 0, "how long clusters churn; 0: some steps")
 )
 
 // cluster is some nodes in one process, each with a disk of its own. Time is
@@ -45,10 +38,17 @@ type cluster struct {
 type state struct {
 	machine etcdraft.Machine
 	storage *etcdraft.Storage
-	has     func(command string) bool // whether it was applied
-	digest  func() string             // of all that was applied
-	compact func() error              // takes a snapshot and leaves nothing of the log; nil: by itself
+	get     func(key string) (string, error) // "" if it is not there
+	digest  func() string                    // of all that was applied
+	compact func() error                     // takes a snapshot and leaves nothing of the log; nil: by itself
 	close   func() error
+}
+
+// has says whether a command was applied.
+func (s state) has(command string) bool {
+	key, want, _ := strings.Cut(command, "=")
+	value, err := s.get(key)
+	return err == nil && value == want
 }
 
 type node struct {
@@ -278,27 +278,6 @@ func (c *cluster) propose(n int) {
 	}
 }
 
-// agree waits until all running nodes have applied the same, and looks whether
-// all that was acknowledged is there.
-func (c *cluster) agree() {
-	c.t.Helper()
-	c.propose(1)
-	ids := c.running()
-	c.eventually("all nodes agree", func() bool {
-		for _, id := range ids[1:] {
-			if c.node(id).Applied() != c.node(ids[0]).Applied() || c.node(id).digest() != c.node(ids[0]).digest() {
-				return false
-			}
-		}
-		return true
-	})
-	for _, command := range c.acked {
-		if !c.node(ids[0]).has(command) {
-			c.t.Fatalf("%s was acknowledged and is gone", command)
-		}
-	}
-}
-
 // leader waits for one that all reachable nodes follow.
 func (c *cluster) leader() (leader *node) {
 	c.t.Helper()
@@ -382,71 +361,6 @@ func (c *cluster) read(id uint64) {
 	if last := c.acked[len(c.acked)-1]; !n.has(last) {
 		c.t.Errorf("a linearizable read of node %d does not see %s", id, last)
 	}
-}
-
-// churn does what happens to a cluster, again and again.
-func churn(t *testing.T, make func(t *testing.T, fsys vfs.FS) state) {
-	seed := *churnSeed
-	if seed == 0 {
-		seed = rand.Uint64()
-	}
-	t.Logf("-churn.seed %d", seed)
-	rng := rand.New(rand.NewPCG(seed, 0xc1a5))
-	c := newCluster(t, make, 1, 2, 3)
-	pick := func() uint64 { return c.running()[rng.IntN(3)] }
-	began := time.Now()
-	for step := 0; time.Since(began) < *churnTime || step < race.Either(12, 6); step++ {
-		c.propose(1 + rng.IntN(10))
-		id := pick()
-		switch rng.IntN(9) {
-		case 0: // cut off, and back
-			c.isolate(id, true)
-			c.propose(rng.IntN(30))
-			c.isolate(id, false)
-		case 1: // in the middle of a request
-			_ = c.node(id).Propose([]byte("left=alone")) // nobody waits for it
-			c.stop(id, true)
-			c.propose(rng.IntN(30))
-			c.start(id)
-		case 2:
-			c.stop(id, false)
-			c.start(id)
-		case 3: // all of them
-			ids := c.running()
-			for _, id := range ids {
-				c.stop(id, rng.IntN(2) == 0)
-			}
-			for _, id := range ids {
-				c.start(id)
-			}
-		case 4: // another leader
-			check(t, c.leader().With(func(n *raft.RawNode) error {
-				n.TransferLeader(id)
-				return nil
-			}))
-		case 5:
-			c.snapshot()
-		case 6: // brought up by snapshot
-			c.stop(id, true)
-			c.propose(rng.IntN(10))
-			c.snapshot()
-			c.propose(rng.IntN(10))
-			c.start(id)
-		case 7: // replaced by a new one
-			c.change(raftpb.ConfChangeRemoveNode, id, false)
-			c.stop(id, false)
-			next := slices.Max(append(c.running(), id)) + 1
-			c.change(raftpb.ConfChangeAddNode, next, true)
-			c.start(next)
-		case 8:
-			c.read(id)
-		}
-		if rng.IntN(4) == 0 {
-			c.agree()
-		}
-	}
-	c.agree()
-	t.Logf("%d commands", c.count)
 }
 
 func (c *cluster) isolate(id uint64, cut bool) {

@@ -151,11 +151,11 @@ func TestFullDiskIsWaitedFor(t *testing.T) {
 	for refused.Load() < 3 {
 		r.Tick()
 	}
-	if m.has("key=value") {
+	if (state{get: m.get}).has("key=value") {
 		t.Error("applied before it was durable")
 	}
 	full.Store(false)
-	for !m.has("key=value") {
+	for !(state{get: m.get}).has("key=value") {
 		r.Tick()
 		check(t, r.Err())
 	}
