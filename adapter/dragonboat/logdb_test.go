@@ -358,6 +358,14 @@ func TestLongRecords(t *testing.T) {
 			t.Errorf("snapshot %d has a path of %d bytes, want %d", got.Index, len(got.Filepath), size)
 		}
 	}
+	check(t, l.Close())
+	d, err := seglog.Open("log", &seglog.Options{FS: fsys})
+	check(t, err)
+	if _, err := d.Stable(raftlog.Group{Shard: shard, Replica: replica}, "dragonboat/snapshot/1"); !errors.Is(err, fault.ErrNotFound) {
+		t.Errorf("a piece of an old snapshot: %v", err)
+	}
+	check(t, d.Close())
+	l = openLogDB(t, fsys)
 	too := raftpb.Snapshot{Index: 99, Term: 1, Filepath: strings.Repeat("f", 64<<20)}
 	if err := l.SaveSnapshots([]raftpb.Update{{ShardID: shard, ReplicaID: replica, Snapshot: too}}); !errors.Is(err, fault.ErrInvalid) {
 		t.Errorf("64 MiB of metadata: %v", err)
@@ -405,6 +413,7 @@ func TestImportSnapshot(t *testing.T) {
 		}
 	}
 	check(t, l.ImportSnapshot(ss, replica))
+	holds(t, l, state(2, 0, 120), nil)
 	check(t, l.Close())
 	l = openLogDB(t, fsys)
 	got, err := l.GetSnapshot(shard, replica)

@@ -121,15 +121,43 @@ func TestMachineApplies(t *testing.T) {
 	if after := whole(t, m); after != before {
 		t.Errorf("a batch that failed left something: %+v, want %+v", after, before)
 	}
+	_, err = m.Update(commands(11, "d=4"))
+	check(t, err)
 	check(t, m.Sync())
 	check(t, m.Close())
 	if _, err := m.Lookup(get("a")); !errors.Is(err, fault.ErrClosed) {
 		t.Errorf("lookup after close: %v", err)
 	}
-	m = openMachine(t, fsys, 10)
+	m = openMachine(t, fsys, 11)
 	is(t, m, "a", "2")
 	is(t, m, "b", "3")
 	is(t, m, "c", "new")
+}
+
+// Whoever applies cannot end the transaction, or move the mark.
+func TestMachineKeepsTheTransaction(t *testing.T) {
+	var got []error
+	m := dragonboat.OpenMachines("data", func(tx *kv.WriteTx, e statemachine.Entry) (statemachine.Result, error) {
+		mark, err := tx.Mark()
+		if mark.Index != e.Index {
+			t.Errorf("mark %d while %d is applied", mark.Index, e.Index)
+		}
+		got = append(got, tx.Commit(), tx.Rollback(), tx.SetMark(kv.Mark{Index: 99}))
+		return statemachine.Result{}, err
+	}, lookup, &dragonboat.Options{FS: vfs.NewMem()})(shard, replica)
+	_, err := m.Open(nil)
+	check(t, err)
+	defer m.Close()
+	_, err = m.Update(commands(1, "any"))
+	check(t, err)
+	for i, err := range got {
+		if !errors.Is(err, fault.ErrInvalid) {
+			t.Errorf("call %d: %v, want ErrInvalid", i, err)
+		}
+	}
+	if at := whole(t, m).Mark; at != 1 {
+		t.Errorf("mark %d", at)
+	}
 }
 
 func TestMachineSnapshots(t *testing.T) {
@@ -251,9 +279,12 @@ func TestMachineOnStore(t *testing.T) {
 		}
 		_, err = m.Update(commands(i+1, "a=1"))
 		check(t, err)
-		_, err = m.PrepareSnapshot()
+		prepared, err := m.PrepareSnapshot()
 		check(t, err)
 		check(t, m.Close())
+		if err := m.SaveSnapshot(prepared, io.Discard, nil); !errors.Is(err, fault.ErrClosed) {
+			t.Errorf("save after close: %v", err)
+		}
 	}
 	if err := s.Put(ctx, []byte("a"), nil); !errors.Is(err, fault.ErrInvalid) {
 		t.Errorf("put behind its back: %v", err)
