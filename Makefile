@@ -1,6 +1,6 @@
 # The checks themselves are in .ci/run, which CI runs without make.
 .DEFAULT_GOAL := help
-.PHONY: help check test race lint fuzz cover tidy crash mutants bench bench-kv bench-snapshot bench-node benchmarks ci
+.PHONY: help check test race lint fuzz cover tidy crash mutants bench bench-kv bench-snapshot bench-node bench-adapters benchmarks ci
 
 FUZZTIME ?= 10
 BENCHFLAGS ?= -quick
@@ -46,6 +46,9 @@ bench-snapshot: ## snapshots beside other stores and encoders; all of it with BE
 
 bench-node: ## a whole node beside two others and a ceiling; at its usual size with BENCHFLAGS=
 	@cd bench && go run ./node $(BENCHFLAGS)
+
+bench-adapters: ## a Raft library's cluster on several logs; at its usual size with BENCHFLAGS=
+	@cd bench && go run ./adapters $(BENCHFLAGS)
 
 benchmarks: ## the Go benchmarks
 	go test -run '^$$' -bench . -benchmem ./...
