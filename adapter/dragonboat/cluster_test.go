@@ -40,6 +40,10 @@ func TestMain(m *testing.M) {
 		handler = slog.NewTextHandler(os.Stderr, nil)
 	}
 	logger.SetLoggerFactory(dragonboat.NewLoggerFactory(slog.New(handler)))
+	if *killDir != "" { // TestKill9 started it
+		fmt.Fprintln(os.Stderr, live(*killDir, *killFrom))
+		os.Exit(1)
+	}
 	os.Exit(m.Run())
 }
 

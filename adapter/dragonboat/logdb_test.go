@@ -2,6 +2,7 @@ package dragonboat_test
 
 import (
 	"bytes"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"math"
@@ -341,6 +342,29 @@ func TestSnapshots(t *testing.T) {
 	l = openLogDB(t, fsys)
 	is(received)
 	holds(t, l, state(3, 2, 81), span(81, 83, 3))
+}
+
+// The bytes of format v1.
+func TestRecordBytes(t *testing.T) {
+	d, err := seglog.Open("log", &seglog.Options{FS: vfs.NewMem()})
+	check(t, err)
+	defer d.Close()
+	l, err := dragonboat.NewLogDB(d)
+	check(t, err)
+	check(t, l.SaveBootstrapInfo(shard, replica, raftpb.NewBootstrapInfo(true, raftpb.OnDiskStateMachine, nil)))
+	save(t, l, update(state(1, 2, 3)))
+	check(t, l.SaveSnapshots([]raftpb.Update{{ShardID: shard, ReplicaID: replica, Snapshot: raftpb.Snapshot{Index: 7, Term: 3, ShardID: shard, Filepath: "f"}}}))
+	for key, want := range map[string]string{
+		"dragonboat/state":     "01000000000000000100000000000000020000000000000003",
+		"dragonboat/bootstrap": "010000000410011803",
+		"dragonboat/snapshot":  "010000001912016618002007280332020800480050055800600068007000",
+	} {
+		got, err := d.Stable(raftlog.Group{Shard: shard, Replica: replica}, key)
+		check(t, err)
+		if hex.EncodeToString(got) != want {
+			t.Errorf("%s is %x, want %s", key, got, want)
+		}
+	}
 }
 
 // A record may be longer than a stable value.
