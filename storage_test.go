@@ -55,10 +55,14 @@ func newNode(t *testing.T, o trimaran.Options) *node {
 	return n
 }
 
+func openLog(fsys vfs.FS) (*seglog.Store, error) {
+	return seglog.Open("log", &seglog.Options{FS: fsys, SegmentSize: 4096, Background: func(work func()) { work() }})
+}
+
 // parts opens the three layers alone.
 func (n *node) parts() (*raftlog.Log, *snapshot.Store, *kv.Store, io.Closer) {
 	n.t.Helper()
-	store, err := seglog.Open("log", &seglog.Options{FS: n.fs, SegmentSize: 4096, Background: func(work func()) { work() }})
+	store, err := openLog(n.fs)
 	n.check(err)
 	log, err := store.Log(raftlog.Group{})
 	n.check(err)

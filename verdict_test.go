@@ -224,13 +224,22 @@ func page() []byte {
 			}
 		}
 	}
+	b.WriteString(pageTail)
 	return b.Bytes()
 }
 
 // verdict is the chain of actions that the rules lead to.
-func (s situation) verdict(o Owner) string {
+func (s *situation) verdict(o Owner) string {
 	s.owner = o
-	var did []string
+	did, last := s.play()
+	if last.do == refuse {
+		return fmt.Sprintf("%s (rule %d)", strings.Join(did, ", "), slices.IndexFunc(rules[:], func(x rule) bool { return x.name == last.name })+1)
+	}
+	return strings.Join(did, ", ")
+}
+
+// play does what the rules say until they open or refuse, without an intent.
+func (s *situation) play() (did []string, last *rule) {
 	for {
 		r := decide(s.facts())
 		did = append(did, r.do.String())
@@ -240,12 +249,22 @@ func (s situation) verdict(o Owner) string {
 			s.follow()
 		case follow:
 			s.follow()
-		case refuse:
-			return fmt.Sprintf("%s (rule %d)", strings.Join(did, ", "), slices.IndexFunc(rules[:], func(x rule) bool { return x.name == r.name })+1)
 		default:
-			return strings.Join(did, ", ")
+			return did, r
 		}
 	}
+}
+
+// Verdict is what the rules make of a log that keeps what it acknowledged, all
+// of term 1: the last rule, whether it opens, and with which mark.
+func Verdict(o Owner, base, last, mark, newest uint64) (rule string, opens bool, index uint64) {
+	at := func(i uint64) raftlog.Position { return raftlog.Position{Index: i, Term: min(i, 1)} }
+	s := situation{owner: o, base: at(base), mark: at(mark), newest: at(newest)}
+	for range last - base {
+		s.terms = append(s.terms, 1)
+	}
+	_, r := s.play()
+	return r.name, r.do == open, s.mark.Index
 }
 
 var (
@@ -293,6 +312,10 @@ older valid one takes its place. A log *may forget* that is in memory, or has sy
 
 | | found | does | because | what doctor would do |
 |---|---|---|---|---|
+`
+
+const pageTail = `| damaged | any | any | refuse, by the log's own open | the same |
+| any | damaged | any | refuse, by the data's own open | the same |
 `
 
 const pageMiddle = `
