@@ -26,7 +26,9 @@ func (f *findings) parts(o *Options) []Part {
 	if f.snaps.err != nil {
 		snaps = "cannot be opened"
 	}
-	if f.data.err == nil {
+	if o.Data == "" {
+		data = "in memory: each open brings it back"
+	} else if f.data.err == nil {
 		data = fmt.Sprintf("applied up to %v, rows: %d", f.data.mark, f.data.rows)
 	}
 	return []Part{{"log", o.Log, log}, {"snapshots", o.Snapshots, snaps}, {"data", o.Data, data}}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"strconv"
+	"strings"
 
 	"github.com/trimarandb/trimaran"
 	"github.com/trimarandb/trimaran/fault"
@@ -57,7 +58,7 @@ func Apply(ctx context.Context, opts *Options, r *Report) (kept []string, err er
 		}
 	}()
 	suffix := ".doctor-" + o.Now().UTC().Format("20060102T150405Z")
-	layers := []string{o.Log, o.Snapshots, o.Data}
+	layers := o.dirs()
 	for _, name := range o.Locks { // nobody starts the node meanwhile
 		l, err := o.FS.Lock(name)
 		if errors.Is(err, vfs.ErrLocked) {
@@ -97,7 +98,7 @@ func Apply(ctx context.Context, opts *Options, r *Report) (kept []string, err er
 
 // there refuses a tree in which no layer is.
 func (o *Options) there() error {
-	for _, dir := range []string{o.Log, o.Snapshots, o.Data} {
+	for _, dir := range o.dirs() {
 		info, err := o.FS.Stat(dir)
 		if err == nil && info.Dir {
 			return nil
@@ -106,7 +107,7 @@ func (o *Options) there() error {
 			return fmt.Errorf("doctor: %w", err)
 		}
 	}
-	return fmt.Errorf("doctor: no node here: neither %s nor %s nor %s is a directory: %w", o.Log, o.Snapshots, o.Data, fault.ErrNotFound)
+	return fmt.Errorf("doctor: no node here: no directory %s: %w", strings.Join(o.dirs(), ", nor "), fault.ErrNotFound)
 }
 
 // examination is what Examine does, on one overlay after another.
@@ -226,7 +227,7 @@ func (e *examination) overlay() (vfs.FS, error) {
 	if err != nil {
 		return nil, err
 	}
-	return vfs.Overlay(e.o.FS, scratch, e.o.Log, e.o.Snapshots, e.o.Data)
+	return vfs.Overlay(e.o.FS, scratch, e.o.dirs()...)
 }
 
 // clean removes what the overlays wrote.

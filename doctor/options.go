@@ -33,7 +33,8 @@ type Options struct {
 	Scratch vfs.FS
 	// On is the node on a tree like FS.
 	On func(fsys vfs.FS) Node
-	// Log, Snapshots and Data are the directories of the layers in the tree.
+	// Log, Snapshots and Data are the directories of the layers in the tree. Data
+	// is empty where it is in memory, so that each open brings it back.
 	Log, Snapshots, Data string
 	// Locks are the files that a process which runs the node has locked.
 	Locks []string
@@ -48,8 +49,8 @@ type Options struct {
 
 func (o *Options) withDefaults() (*Options, error) {
 	out := *o
-	if out.FS == nil || out.Scratch == nil || out.On == nil || out.Log == "" || out.Snapshots == "" || out.Data == "" {
-		return nil, fmt.Errorf("doctor: options: a tree, a scratch directory, a node and three directories are needed: %w", fault.ErrInvalid)
+	if out.FS == nil || out.Scratch == nil || out.On == nil || out.Log == "" || out.Snapshots == "" {
+		return nil, fmt.Errorf("doctor: options: a tree, a scratch directory, a node and directories of log and snapshots are needed: %w", fault.ErrInvalid)
 	}
 	if out.Now == nil {
 		out.Now = time.Now
@@ -58,6 +59,14 @@ func (o *Options) withDefaults() (*Options, error) {
 		out.Progress = func(string, int64, int64) {}
 	}
 	return &out, nil
+}
+
+// dirs are those of the layers that are not in memory.
+func (o *Options) dirs() []string {
+	if o.Data == "" {
+		return []string{o.Log, o.Snapshots}
+	}
+	return []string{o.Log, o.Snapshots, o.Data}
 }
 
 // locked refuses a node that runs.

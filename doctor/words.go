@@ -18,6 +18,9 @@ func opening(r trimaran.Report, refused error) []string {
 		add("it refuses: %v", refused)
 		return all
 	}
+	if n := len(r.Forsaken); n > 0 {
+		add("it removes snapshots that a restore had given up: %d", n)
+	}
 	if r.Undone != (raftlog.Position{}) {
 		add("it takes back a restore of %v that a crash cut short", r.Undone)
 	}

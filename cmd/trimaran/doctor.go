@@ -131,8 +131,8 @@ func (e *examined) run(ctx context.Context, n *nodeConfig, scratch string, apply
 // doctorOptions opens the tree of a node, and a directory for scratch.
 func doctorOptions(n *nodeConfig, scratch string) (o *doctor.Options, done func() error, err error) {
 	c := *n.storage
-	if c.Log.Backend != "append_log" || c.Snapshots.Backend != "compressed_file" || c.Data.Backend != "pebble" {
-		return nil, nil, fmt.Errorf("doctor reads append_log, compressed_file and pebble, not %s, %s and %s: %w", c.Log.Backend, c.Snapshots.Backend, c.Data.Backend, fault.ErrUnsupported)
+	if err := examinable(&c); err != nil {
+		return nil, nil, err
 	}
 	if _, err := os.Stat(n.data); err != nil {
 		return nil, nil, fmt.Errorf("data directory: %w", err)
@@ -158,7 +158,6 @@ func doctorOptions(n *nodeConfig, scratch string) (o *doctor.Options, done func(
 	}
 	o = &doctor.Options{
 		FS: fsys, Scratch: temp, Log: c.Log.Path, Snapshots: c.Snapshots.Path, Data: c.Data.Path,
-		Locks:   []string{path.Join(c.Log.Path, "LOCK"), path.Join(c.Snapshots.Path, ".lock"), path.Join(c.Data.Path, "LOCK")},
 		TermKey: hashiraft.TermKey,
 		On: func(fsys vfs.FS) doctor.Node {
 			on := c
@@ -167,7 +166,29 @@ func doctorOptions(n *nodeConfig, scratch string) (o *doctor.Options, done func(
 		},
 		Now: time.Now,
 	}
+	for _, at := range []struct{ dir, lock string }{{o.Log, "LOCK"}, {o.Snapshots, ".lock"}, {o.Data, "LOCK"}} {
+		if at.dir != "" {
+			o.Locks = append(o.Locks, path.Join(at.dir, at.lock))
+		}
+	}
 	return o, func() error { return errors.Join(fsys.Close(), temp.Close(), os.RemoveAll(dir)) }, nil
+}
+
+// examinable refuses layers that are no files of the tree, or nothing at all,
+// and says what to do instead.
+func examinable(c *config.Config) error {
+	switch {
+	case c.Snapshots.Backend == "s3":
+		return fmt.Errorf("doctor cannot examine snapshots in S3. Copy the objects of bucket %q below prefix %q to a directory, as with: aws s3 sync s3://%s/%s SNAPSHOTS; "+
+			"then examine with a configuration that says snapshot_storage: {backend_type: compressed_file, path: SNAPSHOTS}, and copy back what a repair changed: %w", c.Snapshots.S3.Bucket, c.Snapshots.S3.Prefix, c.Snapshots.S3.Bucket, c.Snapshots.S3.Prefix, fault.ErrUnsupported)
+	case c.Data.Backend == "rocksdb":
+		return fmt.Errorf("doctor cannot examine RocksDB, which opens its files past the view that a repair is rehearsed on. Ask its own tool: ldb --db=%s checkconsistency. "+
+			"To see whether log and snapshots alone would bring the data back, examine with a configuration that says app_storage: {backend_type: memory}: if that opens, move %s away, and the node's next open restores it: %w",
+			c.Data.Path, c.Data.Path, fault.ErrUnsupported)
+	case c.Log.Path == "": // then all are, as config sees to
+		return fmt.Errorf("doctor has nothing to examine: log, snapshots and data of this configuration are in memory, and went with the process: %w", fault.ErrUnsupported)
+	}
+	return nil
 }
 
 // rootOf returns the directory of the tree that holds the layers, and makes
@@ -178,6 +199,9 @@ func rootOf(data string, layers ...*config.Layer) (string, error) {
 		elsewhere = elsewhere || filepath.IsAbs(l.Path)
 	}
 	for _, l := range layers {
+		if l.Path == "" {
+			continue // in memory
+		}
 		if elsewhere {
 			p := l.Path
 			if !filepath.IsAbs(p) {

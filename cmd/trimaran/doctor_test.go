@@ -91,7 +91,29 @@ func TestDoctorRefuses(t *testing.T) {
 	refused(t, exitNotFound, "no node here", "doctor", t.TempDir())
 	refused(t, exitNotFound, "no such file", "doctor", filepath.Join(t.TempDir(), "none"))
 	refused(t, exitUsage, "only one", "doctor", t.TempDir(), "--plan", "--apply")
-	refused(t, exitFailure, "doctor reads append_log", "doctor", t.TempDir(), "--config", "../../examples/memory-optimized.yaml")
+	refused(t, exitFailure, "nothing to examine", "doctor", t.TempDir(), "--config", "../../examples/memory-optimized.yaml")
+	s3 := write(t, "raft_storage:\n  log_storage: {backend_type: append_log}\n  snapshot_storage: {backend_type: s3, config: {endpoint: 'http://127.0.0.1:1', bucket: a-bucket, prefix: n1}}\n  app_storage: {backend_type: pebble}\n")
+	refused(t, exitFailure, "aws s3 sync s3://a-bucket/n1", "doctor", t.TempDir(), "--config", s3)
+	rocks := write(t, "raft_storage:\n  log_storage: {backend_type: append_log}\n  snapshot_storage: {backend_type: compressed_file}\n  app_storage: {backend_type: rocksdb}\n")
+	refused(t, exitFailure, "ldb --db=data checkconsistency", "doctor", t.TempDir(), "--config", rocks)
+}
+
+// Data in memory comes back at each open: doctor says whether log and snapshots
+// can do that.
+func TestDoctorWithDataInMemory(t *testing.T) {
+	_, dir := filled(t)
+	file := write(t, fmt.Sprintf("node: {data: %q}\nraft_storage:\n  log_storage: {backend_type: append_log}\n  snapshot_storage: {backend_type: compressed_file}\n  app_storage: {backend_type: memory}\n", dir))
+	code, out, errout := runCLI("doctor", "--config", file, "-o", "json")
+	var e examined
+	if err := json.Unmarshal([]byte(out), &e); err != nil || code != exitOK || e.State != doctor.Recovers || !strings.Contains(out, "it restores snapshot") || !strings.Contains(out, "in memory") {
+		t.Errorf("doctor = %d, %v, want that it recovers from a snapshot\n%s%s", code, err, errout, out)
+	}
+	if err := os.RemoveAll(filepath.Join(dir, "log")); err != nil {
+		t.Fatal(err)
+	}
+	if code, out, _ := runCLI("doctor", "--config", file); code != exitDamage || !strings.Contains(out, "let it join anew") {
+		t.Errorf("doctor without the log = %d\n%s", code, out)
+	}
 }
 
 // A part of another node is refused, unless it is adopted, which counts from

@@ -144,7 +144,7 @@ var compositeMutants = []mutant{
 		breaks: "the base stays at or below the mark",
 		file:   "snapshots.go",
 		old:    `	to = min(to, covered, durable, mark.Index)`,
-		new:    `	to = min(to, covered, durable)`,
+		new:    `	to = min(to, covered, max(durable, mark.Index))`,
 		test:   testOf("TestCompactionBesideARestore"),
 	},
 	{
@@ -236,12 +236,12 @@ var compositeMutants = []mutant{
 		test: testOf("TestRecover"),
 	},
 	{
-		name:   "take a damaged snapshot for the newest",
+		name:   "give up at a snapshot that shows its damage late",
 		layer:  "composite",
-		breaks: "a damaged snapshot counts as none",
+		breaks: "an older snapshot takes the place of a damaged one where the log reaches back",
 		file:   "recover.go",
-		old:    `		case meta.Damaged == nil:`,
-		new:    `		case meta.Damaged == nil || meta.Index > 0:`,
+		old:    `errors.Is(err, fault.ErrCorrupt) && errors.Is(seen, fault.ErrCorrupt) {`,
+		new:    `errors.Is(err, fault.ErrCorrupt) && errors.Is(seen, fault.ErrNotFound) {`,
 		test:   testOf("TestDamagedNewestSnapshot"),
 	},
 	{
