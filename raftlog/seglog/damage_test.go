@@ -339,6 +339,41 @@ func TestDamageBeforeTheTail(t *testing.T) {
 	}
 }
 
+// Verify names the entry that is damaged also in a log that was closed in order
+// and opened again, whose index knows where entries begin.
+func TestDamageAfterAClose(t *testing.T) {
+	fsys := vfs.NewMem()
+	s, err := seglog.Open("log", &seglog.Options{FS: fsys})
+	if err != nil {
+		t.Fatal(err)
+	}
+	fill(t, s, 10)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	const name = "log/00000000000000000001.seg"
+	b, err := vfs.ReadFile(fsys, name, 1<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b[bytes.Index(b, payload(7))] ^= 1
+	if err := vfs.WriteFile(fsys, name, b); err != nil {
+		t.Fatal(err)
+	}
+	if s, err = seglog.Open("log", &seglog.Options{FS: fsys}); err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	l, err := s.Log(raftlog.Group{Shard: group1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := l.Verify(t.Context(), nil)
+	if err != nil || len(r.Damage) != 1 || r.Damage[0].Index != 7 {
+		t.Errorf("Verify = %+v, %v, want damage at index 7", r, err)
+	}
+}
+
 // Bits that flip while the log is open are found by the read of that entry and
 // by Verify, both with the place and the index; the other entries still read.
 func TestDamageWhileOpen(t *testing.T) {

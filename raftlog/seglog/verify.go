@@ -214,7 +214,7 @@ func (v *verification) damage(seg *segment, from, to int64, err error) {
 				continue
 			}
 			for i := e.first; i < e.end(); i++ {
-				if l := p.loc(i); l.end() > from && l.start() < to {
+				if at := p.loc(i).start(); from <= at && at < to { // its end may be that of the frame, and more
 					if c.Index == 0 || i < c.Index {
 						c.Index = i
 					}
