@@ -30,6 +30,9 @@ func (f *findings) parts(o *Options) []Part {
 		data = "in memory: each open brings it back"
 	} else if f.data.err == nil {
 		data = fmt.Sprintf("applied up to %v, rows: %d", f.data.mark, f.data.rows)
+		if f.log.err == nil && f.data.mark.Index < f.log.bounds.Last {
+			data += "; what the log has after that, the node applies as far as it is committed"
+		}
 	}
 	return []Part{{"log", o.Log, log}, {"snapshots", o.Snapshots, snaps}, {"data", o.Data, data}}
 }

@@ -46,6 +46,9 @@ func advice(no string, f *findings) []string {
 	if s := f.strangers(); len(s) > 0 {
 		all = append(all, "if the parts were put together on purpose: trimaran serve --adopt accepts them, once; whoever says so answers for the votes")
 	}
+	if f.data.err == nil && f.data.torn == nil && f.data.rows > 0 {
+		all = append(all, fmt.Sprintf("the data can be read, up to index %d: trimaran kv export saves a copy of it", f.data.mark.Index))
+	}
 	if errors.Is(f.log.err, fault.ErrCorrupt) {
 		all = append(all, "what can be read of the log: trimaran log dump")
 	}

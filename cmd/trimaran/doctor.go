@@ -97,7 +97,7 @@ type applied struct {
 }
 
 func (e *examined) run(ctx context.Context, n *nodeConfig, scratch string, apply bool, stderr io.Writer) (err error) {
-	o, done, err := doctorOptions(n, scratch)
+	o, root, done, err := doctorOptions(n, scratch)
 	if err != nil {
 		return err
 	}
@@ -123,38 +123,42 @@ func (e *examined) run(ctx context.Context, n *nodeConfig, scratch string, apply
 	if err != nil {
 		return err
 	}
+	for i := range kept {
+		kept[i] = filepath.Join(root, kept[i])
+	}
 	e.Applied = &applied{after.State, kept}
 	e.State = after.State
 	return nil
 }
 
-// doctorOptions opens the tree of a node, and a directory for scratch.
-func doctorOptions(n *nodeConfig, scratch string) (o *doctor.Options, done func() error, err error) {
+// doctorOptions opens the tree of a node, which is at root, and a directory for
+// scratch.
+func doctorOptions(n *nodeConfig, scratch string) (o *doctor.Options, root string, done func() error, err error) {
 	c := *n.storage
 	if err := examinable(&c); err != nil {
-		return nil, nil, err
+		return nil, "", nil, err
 	}
 	if _, err := os.Stat(n.data); err != nil {
-		return nil, nil, fmt.Errorf("data directory: %w", err)
+		return nil, "", nil, fmt.Errorf("data directory: %w", err)
 	}
 	c.Snapshots.Retention, c.Snapshots.MaxSnapshots = snapshot.Policy{}, 0
 	c.Options.Storage = trimaran.Options{Owner: trimaran.OwnerLibrary, SkipsNonCommands: true}
 	c.Options.NoMembership = true
-	root, err := rootOf(n.data, &c.Log.Layer, &c.Snapshots.Layer, &c.Data.Layer)
+	root, err = rootOf(n.data, &c.Log.Layer, &c.Snapshots.Layer, &c.Data.Layer)
 	if err != nil {
-		return nil, nil, err
+		return nil, "", nil, err
 	}
 	fsys, err := vfs.Disk(root)
 	if err != nil {
-		return nil, nil, fmt.Errorf("data directory: %w", err)
+		return nil, "", nil, fmt.Errorf("data directory: %w", err)
 	}
 	dir, err := os.MkdirTemp(scratch, "trimaran-doctor-")
 	if err != nil {
-		return nil, nil, errors.Join(err, fsys.Close())
+		return nil, "", nil, errors.Join(err, fsys.Close())
 	}
 	temp, err := vfs.Disk(dir)
 	if err != nil {
-		return nil, nil, errors.Join(err, fsys.Close(), os.Remove(dir))
+		return nil, "", nil, errors.Join(err, fsys.Close(), os.Remove(dir))
 	}
 	o = &doctor.Options{
 		FS: fsys, Scratch: temp, Log: c.Log.Path, Snapshots: c.Snapshots.Path, Data: c.Data.Path,
@@ -171,7 +175,7 @@ func doctorOptions(n *nodeConfig, scratch string) (o *doctor.Options, done func(
 			o.Locks = append(o.Locks, path.Join(at.dir, at.lock))
 		}
 	}
-	return o, func() error { return errors.Join(fsys.Close(), temp.Close(), os.RemoveAll(dir)) }, nil
+	return o, root, func() error { return errors.Join(fsys.Close(), temp.Close(), os.RemoveAll(dir)) }, nil
 }
 
 // examinable refuses layers that are no files of the tree, or nothing at all,
@@ -241,7 +245,7 @@ func (e examined) text(w io.Writer) {
 		section(w, "Cannot be read any more:", e.Lost)
 		section(w, "The next open:", e.Opening)
 	}
-	section(w, "No repair:", e.Advice)
+	section(w, "What to do:", e.Advice)
 	e.repairText(w)
 }
 

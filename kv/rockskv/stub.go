@@ -14,9 +14,9 @@ type DB struct{ kv.Driver }
 
 // Open fails: this build has no RocksDB. The error is fault.ErrInvalid for
 // options that make no sense, fault.ErrUnsupported otherwise.
-func Open(dir string, o *Options) (*DB, error) {
+func Open(_ string, o *Options) (*DB, error) {
 	if _, err := o.withDefaults(); err != nil {
 		return nil, fmt.Errorf("open rocksdb engine: %w", err)
 	}
-	return nil, fmt.Errorf("open rocksdb engine in %s: this build has no RocksDB: install the Debian package librocksdb-dev and build with CGO_ENABLED=1 and -tags rocksdb, or use the engine pebble: %w", dir, fault.ErrUnsupported)
+	return nil, fmt.Errorf("open rocksdb engine: this build has no RocksDB: install the Debian package librocksdb-dev and build with CGO_ENABLED=1 and -tags rocksdb, or use the engine pebble: %w", fault.ErrUnsupported)
 }
