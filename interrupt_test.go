@@ -184,7 +184,8 @@ func TestStepsCutShort(t *testing.T) {
 	sent := container(t)
 	for _, tc := range interruptions {
 		t.Run(tc.name, func(t *testing.T) {
-			if finished, undone := cutEverywhere(t, tc, sent, false); finished != tc.intent || undone != tc.intent {
+			finished, undone := cutEverywhere(t, tc, sent, false)
+			if (finished != tc.intent || undone != tc.intent) && race.Either(true, !tc.intent) { // not every change is cut at under the race detector
 				t.Errorf("finished by a next open: %t, undone: %t, want both %t", finished, undone, tc.intent)
 			}
 		})

@@ -377,6 +377,42 @@ func TestFailedRestoreLeavesTheOldState(t *testing.T) {
 	n.run(21, 22, 1)
 }
 
+// A snapshot that is sent and breaks off, wherever it does, leaves the old state
+// serving, also while it is read, and nothing among the snapshots.
+func TestFailedInstallLeavesTheOldState(t *testing.T) {
+	sent := container(t)
+	n := newNode(t, trimaran.Options{})
+	n.run(1, 21, 1)
+	digest, log := n.digest(), n.bounds()
+	boom := errors.New("boom")
+	for at := 0; at < len(sent); at += max(1, len(sent)/40) {
+		serving := readerFunc(func([]byte) (int, error) {
+			if n.digest() != digest {
+				t.Error("another state is served while a snapshot is read")
+			}
+			return 0, boom
+		})
+		_, err := n.Install(t.Context(), io.MultiReader(bytes.NewReader(sent[:at]), serving), nil)
+		wantErr(t, "Install", err, boom)
+	}
+	for meta, err := range n.Snapshots().All(t.Context()) {
+		t.Errorf("snapshot %v, %v was left", meta.ID, err)
+	}
+	if n.digest() != digest || n.mark().Index != 20 || n.bounds() != log {
+		t.Errorf("mark %+v, log %+v after installs that failed", n.mark(), n.bounds())
+	}
+	n.run(21, 22, 1)
+	_, err := n.Install(t.Context(), bytes.NewReader(sent), nil)
+	n.check(err)
+	if n.mark().Index != 100 {
+		t.Errorf("mark %+v after an install", n.mark())
+	}
+}
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(b []byte) (int, error) { return f(b) }
+
 type failing struct{ err error }
 
 func (f failing) Read([]byte) (int, error) { return 0, f.err }
