@@ -80,10 +80,22 @@ func (im *importer) run(ctx context.Context) error {
 			return err
 		}
 	}
-	if _, _, err := im.in.Next(); err != io.EOF { //nolint:errorlint // Next returns it bare
-		return im.damage("something follows the trailer: %v", err)
+	return im.ended()
+}
+
+// ended publishes what was read if the stream ends here.
+func (im *importer) ended() error {
+	im.at = im.in.Offset()
+	_, _, err := im.in.Next()
+	if err == io.EOF { //nolint:errorlint // Next returns it bare
+		return im.publish()
 	}
-	return im.publish()
+	for _, no := range []error{nil, frame.ErrShort, frame.ErrHeader, frame.ErrPayload, frame.ErrTooLong} {
+		if errors.Is(err, no) {
+			return im.damage("something follows the trailer")
+		}
+	}
+	return im.sort(err)
 }
 
 // header tells a newer format from what is no export.
@@ -98,7 +110,7 @@ func notExport(err error) error {
 	return &fault.Corruption{Path: "export", Class: fault.Foreign, Reason: "the stream is not an export", Err: err}
 }
 
-// next reads a frame and sorts its errors.
+// next reads a frame.
 func (im *importer) next(ctx context.Context) (byte, []byte, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, nil, err
@@ -108,19 +120,25 @@ func (im *importer) next(ctx context.Context) (byte, []byte, error) {
 	}
 	im.at = im.in.Offset()
 	kind, payload, err := im.in.Next()
+	return kind, payload, im.sort(err)
+}
+
+// sort tells damage, and what is over our limits, from a stream that cannot be
+// read.
+func (im *importer) sort(err error) error {
 	switch {
 	case err == nil:
-		return kind, payload, nil
+		return nil
 	case err == io.EOF || errors.Is(err, frame.ErrShort): //nolint:errorlint // Next returns io.EOF bare
-		return 0, nil, &fault.Corruption{Path: "export", Offset: im.at, Class: fault.Torn, Reason: "the stream ends before its trailer", Err: err}
+		return &fault.Corruption{Path: "export", Offset: im.at, Class: fault.Torn, Reason: "the stream ends before its trailer", Err: err}
 	case errors.Is(err, frame.ErrHeader) && im.at == 0:
-		return 0, nil, notExport(err)
+		return notExport(err)
 	case errors.Is(err, frame.ErrHeader) || errors.Is(err, frame.ErrPayload):
-		return 0, nil, &fault.Corruption{Path: "export", Offset: im.at, Class: fault.Committed, Err: err}
+		return &fault.Corruption{Path: "export", Offset: im.at, Class: fault.Committed, Err: err}
 	case errors.Is(err, frame.ErrTooLong):
-		return 0, nil, fmt.Errorf("a row is over this store's limits: %w: %w", fault.ErrInvalid, err)
+		return fmt.Errorf("a row is over this store's limits: %w: %w", fault.ErrInvalid, err)
 	default:
-		return 0, nil, fmt.Errorf("read at %d: %w", im.at, err)
+		return fmt.Errorf("read at %d: %w", im.at, err)
 	}
 }
 

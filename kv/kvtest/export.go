@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/trimarandb/trimaran/fault"
@@ -176,8 +177,11 @@ func importDamage(p *probe) {
 		p.is("Import "+what, err, fault.ErrCorrupt)
 	}
 	mine := errors.New("mine")
-	_, err := p.s.Import(p.ctx, failing{mine}, nil)
-	p.is("Import of a failing reader", err, mine)
+	for _, part := range [][]byte{nil, stream[:len(stream)/2], stream} {
+		_, err := p.s.Import(p.ctx, io.MultiReader(bytes.NewReader(part), failing{mine}), nil)
+		p.is("Import of a reader that fails", err, mine)
+		same(p, "it is damage", errors.Is(err, fault.ErrCorrupt), false)
+	}
 	got, _ := p.export()
 	same(p, "state after failed imports is the old one", bytes.Equal(got, want), true)
 	p.imports(stream, nil)
