@@ -18,6 +18,7 @@ import (
 	lnivfs "github.com/lni/vfs"
 
 	"github.com/trimarandb/trimaran/adapter/dragonboat"
+	"github.com/trimarandb/trimaran/internal/race"
 	"github.com/trimarandb/trimaran/vfs"
 )
 
@@ -316,7 +317,7 @@ func TestLikeDragonboatsOwn(t *testing.T) {
 		c.begin()
 	}
 	began, steps := time.Now(), 0
-	for ; steps < 600 || time.Since(began) < *diffTime; steps++ {
+	for ; steps < race.Either(600, 150) || time.Since(began) < *diffTime; steps++ {
 		c.step()
 		for _, h := range c.live {
 			c.compare(h)

@@ -81,7 +81,7 @@ func live(dir string, from int) error {
 	if err != nil {
 		return err
 	}
-	for i := 0; i < from; i++ {
+	for i := range from {
 		got, err := retry(func(ctx context.Context) (any, error) { return nh.SyncRead(ctx, 1, get(fmt.Sprint(i))) })
 		if err != nil || got != "x" {
 			return fmt.Errorf("%d was acknowledged, and is %v: %w", i, got, err)
