@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -61,8 +62,12 @@ func TestWaitingCommitsShareASync(t *testing.T) {
 			e.sync = func() error { <-hold; return nil }
 			s := open(t, e, &kv.Options{Sync: policy})
 			var wg sync.WaitGroup
+			var returned atomic.Int64
 			for i := range 11 {
-				wg.Go(func() { put(t, s, fmt.Sprint(i), "x") })
+				wg.Go(func() {
+					put(t, s, fmt.Sprint(i), "x")
+					returned.Add(1)
+				})
 				synctest.Wait()
 			}
 			if n, err := s.Count(t.Context(), kv.Range{}); n != 11 || err != nil {
@@ -70,6 +75,11 @@ func TestWaitingCommitsShareASync(t *testing.T) {
 			}
 			if e.count() != 1 {
 				t.Errorf("%v: %d syncs began, want 1", policy, e.count())
+			}
+			hold <- struct{}{}
+			synctest.Wait()
+			if n := returned.Load(); n != 1 || e.count() != 2 {
+				t.Errorf("%v: %d commits returned while sync %d of those behind runs, want 1 and 2", policy, n, e.count())
 			}
 			close(hold)
 			wg.Wait()

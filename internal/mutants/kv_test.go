@@ -206,7 +206,7 @@ var kvMutants = []mutant{
 	s.mu.Unlock()
 	err := s.d.Sync()
 `,
-		test: crashData.on("writers|interval"),
+		test: target{pkg: "kv", run: "TestWaitingCommitsShareASync"},
 	},
 	{
 		name:   "leave the index entry of the value before",
