@@ -51,7 +51,7 @@ type copying struct {
 // copyChunks writes the chunks in order. They are expanded and compared with
 // their digests side by side, each before it is written.
 func (r *Receiver) copyChunks(pack *packer) error {
-	c := newCrew(expanders(r.s.o.Workers), func(x *expander, t *copying) {
+	c := newCrew(expanders(r.s.o.Workers), r.s.o.Workers+2, func(x *expander, t *copying) {
 		if t.err == nil {
 			_, t.err = x.check(&t.buf, t.codec, t.e, t.frame[chunkRoom:])
 			t.sum = prefixChunk(t.frame, t.codec, t.e.Size)

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"fmt"
-	"slices"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
@@ -18,8 +17,9 @@ const zstdWindow = 1 << 20
 // squeezer compresses chunks, one after another, with one codec and level.
 type squeezer struct {
 	codec    Codec
-	compress func(dst, raw []byte) ([]byte, error) // appends; nil for none
+	compress func(buf, raw []byte) ([]byte, error) // the result is in buf, or another buffer; nil for none
 	free     func()
+	buf      []byte // what it returned last
 }
 
 func (s *squeezer) close() { s.free() }
@@ -32,7 +32,7 @@ func newSqueezer(c Codec, level int) (*squeezer, error) {
 		if err != nil {
 			return nil, err
 		}
-		s.compress = func(dst, raw []byte) ([]byte, error) { return gzipChunk(zw, dst, raw) }
+		s.compress = func(buf, raw []byte) ([]byte, error) { return gzipChunk(zw, roomFor(buf, len(raw)/2), raw) }
 	case CodecLZ4:
 		s.compress = lz4Compressor(level)
 	case CodecZstd:
@@ -41,7 +41,7 @@ func newSqueezer(c Codec, level int) (*squeezer, error) {
 		if err != nil {
 			return nil, err
 		}
-		s.compress = func(dst, raw []byte) ([]byte, error) { return enc.EncodeAll(raw, dst), nil }
+		s.compress = func(buf, raw []byte) ([]byte, error) { return enc.EncodeAll(raw, roomFor(buf, len(raw)/2)), nil }
 		s.free = func() { _ = enc.Close() } // it has no destination that could fail
 	}
 	return s, nil
@@ -58,18 +58,20 @@ func squeezers(n int, c Codec, level int) (tools []*squeezer, err error) {
 	return tools, nil
 }
 
-// squeeze appends the chunk as it is stored to dst: compressed, or nothing
-// where that would not make it shorter and it is stored as it is.
-func (s *squeezer) squeeze(dst, raw []byte) (Codec, []byte, error) {
+// squeeze returns the chunk as it is stored, lent until the next call:
+// compressed, or nothing where that would not make it shorter and it is stored
+// as it is, with CodecNone. That is also what comes with an error.
+func (s *squeezer) squeeze(raw []byte) (Codec, []byte, error) {
 	if s.compress == nil {
-		return CodecNone, dst, nil
+		return CodecNone, nil, nil
 	}
-	out, err := s.compress(dst, raw)
+	out, err := s.compress(s.buf, raw)
 	if err != nil {
-		return 0, dst, fmt.Errorf("compress a chunk with %v: %w", s.codec, err)
+		return CodecNone, nil, fmt.Errorf("compress a chunk with %v: %w", s.codec, err)
 	}
-	if n := len(out) - len(dst); n == 0 || n >= len(raw) {
-		return CodecNone, out[:len(dst)], nil
+	s.buf = out
+	if len(out) == 0 || len(out) >= len(raw) {
+		return CodecNone, nil, nil
 	}
 	return s.codec, out, nil
 }
@@ -86,21 +88,20 @@ func gzipChunk(zw *gzip.Writer, dst, raw []byte) ([]byte, error) {
 	return buf.Bytes(), nil
 }
 
-func lz4Compressor(level int) func(dst, raw []byte) ([]byte, error) {
+func lz4Compressor(level int) func(buf, raw []byte) ([]byte, error) {
 	var fast lz4.Compressor
 	block := fast.CompressBlock
 	if level > 1 {
 		hc := lz4.CompressorHC{Level: lz4.Level1 << (level - 1)}
 		block = hc.CompressBlock
 	}
-	return func(dst, raw []byte) ([]byte, error) {
-		start := len(dst)
-		dst = slices.Grow(dst, lz4.CompressBlockBound(len(raw)))
-		n, err := block(raw, dst[start:cap(dst)])
+	return func(buf, raw []byte) ([]byte, error) {
+		buf = roomFor(buf, lz4.CompressBlockBound(len(raw)))
+		n, err := block(raw, buf[:cap(buf)])
 		if err != nil {
 			return nil, err
 		}
-		return dst[:start+n], nil
+		return buf[:n], nil
 	}
 }
 

@@ -180,7 +180,7 @@ func packRaw(p *packer, s *squeezer, raw []byte) error {
 	if pack(s, &t); t.err != nil {
 		return t.err
 	}
-	return p.chunk(len(raw), t.digest, t.frame, t.sum)
+	return p.chunk(len(raw), t.digest, t.frame(), t.sum)
 }
 
 func gz(t *testing.T, raw []byte) []byte {
@@ -189,7 +189,7 @@ func gz(t *testing.T, raw []byte) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, b, err := s.squeeze(nil, raw)
+	c, b, err := s.squeeze(raw)
 	if err != nil || c != CodecGzip {
 		t.Fatalf("squeeze = %v, %v", c, err)
 	}
@@ -460,7 +460,7 @@ func TestLevels(t *testing.T) {
 				t.Fatalf("%v level %d: %v", c, level, err)
 			}
 			for range 2 {
-				used, b, err := s.squeeze(nil, raw)
+				used, b, err := s.squeeze(raw)
 				if used == CodecNone {
 					b = raw
 				}

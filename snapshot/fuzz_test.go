@@ -208,7 +208,7 @@ func FuzzChunk(f *testing.F) {
 		if err != nil {
 			f.Fatal(err)
 		}
-		used, b, err := s.squeeze(nil, raw)
+		used, b, err := s.squeeze(raw)
 		if err != nil {
 			f.Fatal(err)
 		}

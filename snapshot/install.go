@@ -144,7 +144,7 @@ func (in *intake) copy(ctx context.Context, w io.Writer) (trailer, error) {
 // chunks verifies chunks up to the first frame of another kind, which it
 // returns. They are expanded side by side.
 func (in *intake) chunks(ctx context.Context, r io.Reader) (*tally, []byte, error) {
-	c := newCrew(expanders(in.s.o.Workers), in.unpack)
+	c := newCrew(expanders(in.s.o.Workers), in.s.o.Workers+2, in.unpack)
 	defer c.dismiss((*expander).close)
 	sum, off := newTally(in.h.size()), in.h.size()
 	var ahead []byte

@@ -26,7 +26,7 @@ type unpacker struct {
 
 func newUnpacker(src *source, workers int, digests bool) *unpacker {
 	u := &unpacker{src: src, digests: digests}
-	u.crew = newCrew(expanders(workers), u.unpack)
+	u.crew = newCrew(expanders(workers), workers+2, u.unpack)
 	return u
 }
 

@@ -14,8 +14,8 @@ import (
 // Commit. Its methods may be called by several goroutines, one at a time does
 // work: each Write cuts chunks, which are compressed by Options.Workers
 // goroutines of its own and written, in order, by the Writes and the Commit
-// that follow. It holds two chunks more than there are workers, and 48 bytes for
-// each that was written.
+// that follow. It holds two chunks more than there are workers, three or four
+// compressed ones for each worker, and 48 bytes for each that was written.
 type Writer struct {
 	s        *Store
 	ctx      context.Context // of Create: io.Writer has no place for one
@@ -31,6 +31,7 @@ type Writer struct {
 	crew    *crew[*squeezer, packing]
 	cuts    chunker
 	fill    *packing // the chunk that grows
+	spare   [][]byte // for the raw bytes of those after it
 	taken   int64    // payload so far
 	entries uint64
 	err     error // the first failure, or fault.ErrClosed
@@ -38,22 +39,32 @@ type Writer struct {
 
 // packing is a chunk on its way into the container.
 type packing struct {
-	raw    []byte // behind chunkRoom bytes
+	raw    []byte // behind chunkRoom bytes; nil once the Writer has it back
 	out    []byte // what the codec made of it, behind chunkRoom bytes
-	frame  []byte // raw or out
+	codec  Codec  // none: raw is stored, not out
+	size   int    // of the chunk
 	sum    uint32
 	digest [32]byte
 	err    error
 }
 
 func pack(s *squeezer, t *packing) {
-	var c Codec
-	c, t.out, t.err = s.squeeze(roomFor(t.out, chunkRoom+len(t.raw)/2)[:chunkRoom], t.raw[chunkRoom:])
-	t.digest = sha256.Sum256(t.raw[chunkRoom:])
-	if t.frame = t.out; c == CodecNone {
-		t.frame = t.raw
+	raw := t.raw[chunkRoom:]
+	var out []byte
+	t.codec, out, t.err = s.squeeze(raw)
+	t.size, t.digest = len(raw), sha256.Sum256(raw)
+	if t.codec != CodecNone {
+		t.out = append(roomFor(t.out, chunkRoom+len(out))[:chunkRoom], out...)
 	}
-	t.sum = prefixChunk(t.frame, c, len(t.raw)-chunkRoom)
+	t.sum = prefixChunk(t.frame(), t.codec, t.size)
+}
+
+// frame is what is written of the chunk.
+func (t *packing) frame() []byte {
+	if t.codec == CodecNone {
+		return t.raw
+	}
+	return t.out
 }
 
 // Create begins a snapshot of that state. ctx governs it until Commit or
@@ -101,12 +112,13 @@ func (s *Store) begin(ctx context.Context, info Info, o *CreateOptions) (_ *Writ
 	if err != nil {
 		return nil, err
 	}
-	w.crew = newCrew(tools, pack)
+	w.crew = newCrew(tools, 3*workers+1, pack)
+	w.spare = make([][]byte, workers+2) // none of them has room yet
 	if err := w.start(h); err != nil {
 		w.crew.dismiss((*squeezer).close)
 		return nil, err
 	}
-	w.refill(nil)
+	w.begin(nil)
 	s.adopt(w)
 	return w, nil
 }
@@ -180,30 +192,61 @@ func (w *Writer) cutChunks() error {
 		}
 		w.fill.raw = w.fill.raw[:chunkRoom+n]
 		w.crew.begin()
-		if w.crew.full() {
-			if err := w.write(); err != nil {
-				return err
-			}
+		if err := w.makeRoom(); err != nil {
+			return err
 		}
-		w.refill(raw[n:])
+		w.begin(raw[n:])
 	}
 }
 
-// refill begins the next chunk with b. The crew is not full.
-func (w *Writer) refill(b []byte) {
+// makeRoom waits until another chunk can begin. It does not wait for the oldest
+// chunk as long as others give back the buffers of their raw bytes: one that
+// takes long would keep the workers from going on.
+func (w *Writer) makeRoom() error {
+	for w.crew.full() || len(w.spare) == 0 {
+		if w.crew.full() || w.crew.ready() {
+			if err := w.write(); err != nil {
+				return err
+			}
+		} else {
+			w.packed(w.crew.end())
+		}
+	}
+	return nil
+}
+
+// packed takes back the raw bytes of a chunk of which they are not stored.
+func (w *Writer) packed(t *packing) {
+	if t.codec != CodecNone {
+		w.recycle(t)
+	}
+}
+
+func (w *Writer) recycle(t *packing) { w.spare, t.raw = append(w.spare, t.raw), nil }
+
+// begin begins the next chunk with b. There is room for it.
+func (w *Writer) begin(b []byte) {
+	last := len(w.spare) - 1
 	w.fill = w.crew.next()
-	w.fill.raw = roomFor(w.fill.raw, chunkRoom)[:chunkRoom]
+	w.fill.raw = roomFor(w.spare[last], chunkRoom)[:chunkRoom]
+	w.spare = w.spare[:last]
 	w.fill.add(b, w.cuts.largest)
 }
 
 // write waits for the oldest chunk that was given away, and writes it.
 func (w *Writer) write() error {
+	for !w.crew.ready() {
+		w.packed(w.crew.end())
+	}
 	t := w.crew.take()
 	if t.err != nil {
 		return t.err
 	}
-	if err := w.pack.chunk(len(t.raw)-chunkRoom, t.digest, t.frame, t.sum); err != nil {
+	if err := w.pack.chunk(t.size, t.digest, t.frame(), t.sum); err != nil {
 		return full(err)
+	}
+	if t.raw != nil {
+		w.recycle(t)
 	}
 	total := w.size
 	if total <= 0 {
