@@ -158,7 +158,8 @@ func (b *Bucket) Create(ctx context.Context, name string) (snapshot.Pending, err
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	p := &pending{ctx: ctx, b: b, name: name, mark: hex.EncodeToString(mark[:])}
+	p := &pending{ctx: ctx, b: b, name: name, mark: hex.EncodeToString(mark[:]), landed: make(chan landing, b.o.Parallel)}
+	p.flight, p.ground = context.WithCancel(ctx)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.open[p] = struct{}{}

@@ -11,9 +11,9 @@
 //
 // # Writing
 //
-// An object that fits into one part is stored by one request. A longer one is
-// sent part by part while it is written, with one part in memory, and put
-// together by the request that commits it: S3 shows it whole from then on, and
+// An object that fits into one part is stored by one request. Of a longer one a
+// few parts at a time are sent while it is written, and put together by the
+// request that commits it: S3 shows it whole from then on, and
 // nothing of it before. A commit whose answer was lost is not guessed at: the
 // upload carries a random mark, which the object then has or has not.
 //

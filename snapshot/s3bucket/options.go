@@ -39,11 +39,15 @@ type Options struct {
 	// with the roots of the system.
 	TLS *tls.Config
 
-	// PartSize is how many bytes are held in memory while an object is written
-	// and then sent at once; by default 16 MiB. S3 allows 10,000 parts, so an
-	// object can have 10,000 times this; more is fault.ErrFull. Most servers
-	// refuse parts below 5 MiB.
+	// PartSize is how many bytes of an object are sent by one request; by
+	// default 16 MiB. S3 allows 10,000 parts, so an object can have 10,000 times
+	// this; more is fault.ErrFull. Most servers refuse parts below 5 MiB.
 	PartSize int64
+
+	// Parallel is how many parts of an object are sent at the same time while
+	// the next one is filled; by default 2. Each of them, and one more, takes
+	// PartSize of memory while a long object is written.
+	Parallel int
 
 	// LeftoverAge is how long nothing must have been added to an upload below
 	// the prefix before it is taken to be left behind by a crash and aborted;
@@ -79,10 +83,12 @@ type Options struct {
 
 const (
 	defaultPartSize    = 16 << 20
+	defaultParallel    = 2
 	defaultLeftoverAge = 24 * time.Hour
 	defaultAttempts    = 8
 	defaultTimeout     = 2 * time.Minute
 
+	maxParallel = 64
 	maxPartSize = 5 << 30 // of S3
 	maxParts    = 10_000  // of S3
 	maxKey      = 1024    // of S3
@@ -138,6 +144,7 @@ func (o *Options) withDefaults() (Options, error) {
 	setDefault(&r.Region, os.Getenv("AWS_REGION"))
 	setDefault(&r.Region, os.Getenv("AWS_DEFAULT_REGION"))
 	setDefault(&r.PartSize, defaultPartSize)
+	setDefault(&r.Parallel, defaultParallel)
 	setDefault(&r.LeftoverAge, defaultLeftoverAge)
 	setDefault(&r.Attempts, defaultAttempts)
 	setDefault(&r.Timeout, defaultTimeout)
@@ -158,6 +165,8 @@ func (o *Options) withDefaults() (Options, error) {
 		return r, invalid("%v", r.Addressing)
 	case r.PartSize < 0 || r.PartSize > maxPartSize:
 		return r, invalid("part size is %d, want 1 to %d", r.PartSize, int64(maxPartSize))
+	case r.Parallel < 0 || r.Parallel > maxParallel:
+		return r, invalid("parallel is %d, want 1 to %d", r.Parallel, maxParallel)
 	case r.LeftoverAge < 0 || r.Attempts < 0 || r.Timeout < 0:
 		return r, invalid("leftover age is %v, attempts %d, timeout %v", r.LeftoverAge, r.Attempts, r.Timeout)
 	}

@@ -39,6 +39,8 @@ func TestInvalid(t *testing.T) {
 		"dots in prefix":       {f.URL, bucketTag, func(o *s3bucket.Options) { o.Prefix = "a/../b" }},
 		"long prefix":          {f.URL, bucketTag, func(o *s3bucket.Options) { o.Prefix = strings.Repeat("a/", 500) + "a" }},
 		"part size":            {f.URL, bucketTag, func(o *s3bucket.Options) { o.PartSize = -1 }},
+		"parallel":             {f.URL, bucketTag, func(o *s3bucket.Options) { o.Parallel = -1 }},
+		"too parallel":         {f.URL, bucketTag, func(o *s3bucket.Options) { o.Parallel = 65 }},
 		"large parts":          {f.URL, bucketTag, func(o *s3bucket.Options) { o.PartSize = 6 << 30 }},
 		"age":                  {f.URL, bucketTag, func(o *s3bucket.Options) { o.LeftoverAge = -1 }},
 		"attempts":             {f.URL, bucketTag, func(o *s3bucket.Options) { o.Attempts = -1 }},

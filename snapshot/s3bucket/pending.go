@@ -32,11 +32,18 @@ type pending struct {
 	upload string // id of the multipart upload; "" while all is in buf
 	parts  []minio.CompletePart
 	buf    []byte
-	err    error // what calls return; nil while it can be written
+	spare  []byte // of a part that was sent
+	err    error  // what calls return; nil while it can be written
+
+	flight context.Context // of the parts on their way
+	ground func()          // ends it
+	flying int             // parts on their way
+	landed chan landing
 }
 
-// Write keeps at most a part and sends it when more comes. After an error the
-// object is given up, and every later call but Abort returns that error.
+// Write keeps at most a part and sends it, beside others, when more comes. After
+// an error, which may be that of a part before, the object is given up, and
+// every later call but Abort returns that error.
 func (p *pending) Write(d []byte) (n int, err error) {
 	if !p.b.calls.Enter() {
 		return 0, fault.ErrClosed
@@ -58,12 +65,16 @@ func (p *pending) Write(d []byte) (n int, err error) {
 	return n, nil
 }
 
-// take fills the buffer, which grows up to a part.
+// take fills the buffer, which grows up to a part, or is one where there was a
+// part before it.
 func (p *pending) take(d []byte) int {
 	m := int(min(int64(len(d)), p.b.o.PartSize-int64(len(p.buf))))
 	if need := len(p.buf) + m; need > cap(p.buf) {
-		grown := max(need, 2*cap(p.buf), firstBuffer)
-		buf := make([]byte, len(p.buf), min(int64(grown), p.b.o.PartSize))
+		grown := min(int64(max(need, 2*cap(p.buf), firstBuffer)), p.b.o.PartSize)
+		if len(p.parts) > 0 {
+			grown = p.b.o.PartSize
+		}
+		buf := make([]byte, len(p.buf), grown)
 		copy(buf, p.buf)
 		p.buf = buf
 	}
@@ -71,7 +82,8 @@ func (p *pending) take(d []byte) int {
 	return m
 }
 
-// send sends the buffer as the next part.
+// send begins to send the buffer as the next part, once no more than
+// Options.Parallel are on their way with it.
 func (p *pending) send(ctx context.Context) error {
 	if p.upload == "" {
 		if err := p.beginUpload(ctx); err != nil {
@@ -82,19 +94,55 @@ func (p *pending) send(ctx context.Context) error {
 	if number > maxParts {
 		return fmt.Errorf("write %s: more than %d parts of %d bytes: %w", p.name, maxParts, p.b.o.PartSize, fault.ErrFull)
 	}
-	sum := sha256.Sum256(p.buf)
-	var part minio.ObjectPart
-	err := p.b.try(ctx, fmt.Sprintf("write part %d of %s", number, p.name), func() (err error) {
-		part, err = p.b.client.PutObjectPart(ctx, p.b.name, p.b.key(p.name), p.upload, number, bytes.NewReader(p.buf), int64(len(p.buf)),
-			minio.PutObjectPartOptions{Sha256Hex: hex.EncodeToString(sum[:]), DisableContentSha256: true})
-		return err
-	})
-	if err != nil {
+	if err := p.await(ctx, p.b.o.Parallel-1); err != nil {
 		return err
 	}
-	p.parts = append(p.parts, minio.CompletePart{PartNumber: number, ETag: part.ETag})
-	p.buf = p.buf[:0]
+	p.parts = append(p.parts, minio.CompletePart{PartNumber: number})
+	p.flying++
+	go func(ctx context.Context, upload string, buf []byte) {
+		tag, err := p.b.sendPart(ctx, p.name, upload, number, buf)
+		p.landed <- landing{number: number, tag: tag, buf: buf, err: err}
+	}(p.flight, p.upload, p.buf)
+	p.buf, p.spare = p.spare, nil
 	return nil
+}
+
+// landing is how the sending of a part ended.
+type landing struct {
+	number int
+	tag    string
+	buf    []byte
+	err    error
+}
+
+// await waits until no more than so many parts are on their way. The first one
+// that failed is its error.
+func (p *pending) await(ctx context.Context, most int) error {
+	for p.flying > most {
+		select {
+		case l := <-p.landed:
+			p.flying--
+			if l.err != nil {
+				return l.err
+			}
+			p.parts[l.number-1].ETag = l.tag
+			p.spare = l.buf[:0]
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+func (b *Bucket) sendPart(ctx context.Context, name, upload string, number int, buf []byte) (tag string, err error) {
+	sum := sha256.Sum256(buf)
+	err = b.try(ctx, fmt.Sprintf("write part %d of %s", number, name), func() error {
+		part, err := b.client.PutObjectPart(ctx, b.name, b.key(name), upload, number, bytes.NewReader(buf), int64(len(buf)),
+			minio.PutObjectPartOptions{Sha256Hex: hex.EncodeToString(sum[:]), DisableContentSha256: true})
+		tag = part.ETag
+		return err
+	})
+	return tag, err
 }
 
 func (p *pending) beginUpload(ctx context.Context) error {
@@ -131,6 +179,9 @@ func (p *pending) Commit(ctx context.Context) error {
 	} else {
 		if len(p.buf) > 0 {
 			err = p.send(ctx)
+		}
+		if err == nil {
+			err = p.await(ctx, 0)
 		}
 		if err == nil {
 			err = p.complete(ctx)
@@ -215,8 +266,13 @@ func (p *pending) giveUp(err error) error {
 	return err
 }
 
-// drop aborts the upload, once.
+// drop aborts the upload, once. A part that is still sent could outlive that, so
+// it waits for those first.
 func (p *pending) drop(ctx context.Context) error {
+	p.ground()
+	for ; p.flying > 0; p.flying-- {
+		<-p.landed
+	}
 	if p.upload == "" {
 		return nil
 	}
@@ -231,7 +287,8 @@ func (p *pending) drop(ctx context.Context) error {
 
 // end frees what the object holds.
 func (p *pending) end(err error) {
-	p.err, p.buf, p.parts = err, nil, nil
+	p.ground()
+	p.err, p.buf, p.spare, p.parts = err, nil, nil, nil
 	p.b.mu.Lock()
 	defer p.b.mu.Unlock()
 	delete(p.b.open, p)
