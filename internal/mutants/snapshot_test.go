@@ -161,4 +161,89 @@ var snapshotMutants = []mutant{
 `,
 		test: crashSnapshots,
 	},
+	{
+		name:   "hand a chunk on before it is compressed",
+		layer:  "snapshot",
+		breaks: "chunks that are worked on side by side are written in their order, each when it is ready",
+		file:   "snapshot/crew.go",
+		old: `	for !c.ready() {
+		c.end()
+	}
+`,
+		new: `	if !c.ready() {
+		c.end()
+	}
+`,
+		test: target{pkg: "snapshot", run: "TestCrew"},
+	},
+	{
+		name:   "take the tasks in the order in which they end",
+		layer:  "snapshot",
+		breaks: "chunks that are worked on side by side are written in their order",
+		file:   "snapshot/crew.go",
+		old: `	c.taken++
+	return &d.task
+`,
+		new: `	c.taken++
+	if o := &c.ring[c.taken%len(c.ring)]; c.taken < c.begun && o.ended {
+		d.task, o.task = o.task, d.task
+	}
+	return &d.task
+`,
+		test: target{pkg: "snapshot", run: "TestCrew"},
+	},
+	{
+		name:   "reuse the bytes of a chunk that is stored as it is",
+		layer:  "snapshot",
+		breaks: "what does not shrink is stored as it was",
+		file:   "snapshot/writer.go",
+		old: `	if t.codec != CodecNone {
+		w.recycle(t)
+	}
+`,
+		new: `	raw := t.raw
+	w.recycle(t)
+	t.raw = raw
+`,
+		test: target{pkg: "snapshot", run: "TestWorkers"},
+	},
+	{
+		name:   "hand bytes out before their checksum held",
+		layer:  "snapshot",
+		breaks: "damage is reported before the first wrong byte",
+		file:   "snapshot/frames.go",
+		old: `	if err := fh.Check(seed, b[frame.HeaderSize:]); err != nil {
+		return p.broken(off, "", err)
+	}
+	return nil
+}
+`,
+		new: `	return nil
+}
+`,
+		test: target{pkg: "snapshot", run: "TestEveryBit|TestMixed"},
+	},
+	{
+		name:   "take the end of the chunks for the end of the snapshot",
+		layer:  "snapshot",
+		breaks: "a stream ends with its trailer, never with the last byte that came",
+		file:   "snapshot/install.go",
+		old: `	if t != sum.trailer(t.entries) {
+		return trailer{}, in.p.damaged(off, "trailer does not agree with the chunks")
+	}
+`,
+		new:  ``,
+		test: target{pkg: "snapshot", run: "TestLyingTrailer|TestLyingTable|TestMoreThanListed"},
+	},
+	{
+		name:   "complete an upload while a part is under way",
+		layer:  "snapshot",
+		breaks: "an object on S3 holds all its parts, in order",
+		file:   "snapshot/s3bucket/pending.go",
+		old: `			err = p.await(ctx, 0)
+`,
+		new: `			err = p.await(ctx, 1)
+`,
+		test: target{pkg: "snapshot/s3bucket", run: "TestPartsOvertakeEachOther|TestPartFailsBesideAnother"},
+	},
 }
