@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 
 	"github.com/trimarandb/trimaran/fault"
@@ -69,11 +70,26 @@ func typed(t *testing.T, err error) {
 	}
 }
 
+// frugal fails the test at its end if it allocated more than 128 MiB in all,
+// whatever lengths its input claims.
+func frugal(t *testing.T) {
+	var before runtime.MemStats
+	runtime.ReadMemStats(&before)
+	t.Cleanup(func() {
+		var after runtime.MemStats
+		runtime.ReadMemStats(&after)
+		if n := after.TotalAlloc - before.TotalAlloc; n > 128<<20 {
+			t.Errorf("%d MiB were allocated, want at most 128", n>>20)
+		}
+	})
+}
+
 // FuzzOpen reads a container from a bucket: what is handed out to io.EOF has
 // the digest that the container states, and streams as the same bytes.
 func FuzzOpen(f *testing.F) {
 	smallAll(f)
 	f.Fuzz(func(t *testing.T, b []byte) {
+		frugal(t)
 		id := ID{Term: 3, Index: 7}
 		s, err := New(one{id.object(), b}, nil)
 		if err != nil {
@@ -107,6 +123,7 @@ func FuzzOpen(f *testing.F) {
 func FuzzInstall(f *testing.F) {
 	smallAll(f)
 	f.Fuzz(func(t *testing.T, b []byte) {
+		frugal(t)
 		s, err := New(one{}, nil)
 		if err != nil {
 			t.Fatal(err)
@@ -132,6 +149,7 @@ func FuzzInstall(f *testing.F) {
 func FuzzManifest(f *testing.F) {
 	goldenFiles(f, "v1.manifest")
 	f.Fuzz(func(t *testing.T, b []byte) {
+		frugal(t)
 		var m Manifest
 		if err := m.UnmarshalBinary(b); err != nil {
 			typed(t, err)
@@ -149,6 +167,7 @@ func FuzzHeader(f *testing.F) {
 	f.Add(whole[preambleSize+frame.HeaderSize:])
 	f.Add(make([]byte, headerFixed))
 	f.Fuzz(func(t *testing.T, b []byte) {
+		frugal(t)
 		h, err := parseHeader(place{}, nonce{9}, b)
 		if err != nil {
 			typed(t, err)
@@ -171,6 +190,7 @@ func FuzzTable(f *testing.F) {
 	table := int(le.Uint64(tail[64:]))
 	f.Add(whole[table+frame.HeaderSize:len(whole)-trailerSize], tail)
 	f.Fuzz(func(t *testing.T, entries, tail []byte) {
+		frugal(t)
 		if len(tail) != trailerFixed || len(entries) > pageEntries*entrySize {
 			return
 		}
@@ -219,6 +239,7 @@ func FuzzChunk(f *testing.F) {
 		s.close()
 	}
 	f.Fuzz(func(t *testing.T, c byte, raw uint32, data []byte) {
+		frugal(t)
 		payload := le.AppendUint32(nil, raw%(64<<10))
 		payload = append(append(payload, c, 0, 0, 0), data...)
 		codec, n, data, err := parseChunk(place{}, 0, payload)
