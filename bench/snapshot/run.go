@@ -176,7 +176,7 @@ func (b *bench) read() (*result, error) {
 // peak writes and reads a state that is much larger, once.
 func (b *bench) peak() (*result, error) {
 	r := newResult(fmt.Sprintf("peak memory of the process with %d MiB of state", b.plan.Large>>20), colPeak, colReadPeak)
-	for _, who := range []string{ownZstd, ownNone} {
+	for _, who := range []string{ownZstd, ownNone, ownLZ4} {
 		dir := b.dir("peak", who)
 		s := sample{}
 		for _, step := range []struct {

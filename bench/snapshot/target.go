@@ -28,7 +28,7 @@ func targets() []target {
 		{text: "zstd: >= 1.6x zstd -d", workload: "read", subject: ownZstd, column: colSeconds, against: tool3, atLeast: true, limit: 1.6},
 		{text: "none: >= 2x " + fileStore, workload: "read", subject: ownNone, column: colSeconds, against: fileStore, atLeast: true, limit: 2},
 	}
-	for _, who := range []string{ownZstd, ownNone} {
+	for _, who := range []string{ownZstd, ownNone, ownLZ4} {
 		for _, c := range []column{colPeak, colReadPeak} {
 			all = append(all, target{text: who + ", " + c.name + ": <= 48 MiB", workload: "peak", subject: who, column: c, limit: 48})
 		}
