@@ -33,12 +33,17 @@ func appendBytes(p place, r io.Reader, off int64, n int, buf []byte) ([]byte, er
 
 // roomFor returns b without its bytes, or another buffer, with room for n, which
 // the caller knows to be within the limits of the format. There are few sizes,
-// so that a buffer that is used again and again is seldom replaced.
+// so that a buffer that is used again and again is seldom replaced, and a long
+// one only once: memory that was never written to costs nothing.
 func roomFor(b []byte, n int) []byte {
-	if cap(b) < n {
-		return make([]byte, 0, 1<<bits.Len(uint(n-1)))
+	const long, most = 512 << 10, maxChunk + 64<<10 // with what frames and codecs add
+	switch {
+	case cap(b) >= n:
+		return b[:0]
+	case n > long:
+		return make([]byte, 0, max(n, most))
 	}
-	return b[:0]
+	return make([]byte, 0, 1<<bits.Len(uint(n-1)))
 }
 
 // readFrame reads a frame of a known kind and payload length into buf and

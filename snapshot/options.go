@@ -43,8 +43,8 @@ type Options struct {
 
 	// Workers is how many chunks are compressed, expanded or hashed at the same
 	// time by one call or handle; by default GOMAXPROCS, but not more than 4.
-	// Each takes two to four times ChunkSize, and up to eight times where the
-	// content makes long chunks; those of zstd above level 5 take more.
+	// Each takes about twelve times ChunkSize where the content makes long chunks
+	// too, and less where it does not; those of zstd above level 5 take more.
 	Workers int
 
 	// Staging is where Receive keeps chunks until all are there. It belongs to

@@ -14,8 +14,8 @@ import (
 // Commit. Its methods may be called by several goroutines, one at a time does
 // work: each Write cuts chunks, which are compressed by Options.Workers
 // goroutines of its own and written, in order, by the Writes and the Commit
-// that follow. It holds two chunks more than there are workers, three or four
-// compressed ones for each worker, and 48 bytes for each that was written.
+// that follow. It holds one chunk more than there are workers, three compressed
+// ones for each worker, and 48 bytes for each that was written.
 type Writer struct {
 	s        *Store
 	ctx      context.Context // of Create: io.Writer has no place for one
@@ -112,8 +112,8 @@ func (s *Store) begin(ctx context.Context, info Info, o *CreateOptions) (_ *Writ
 	if err != nil {
 		return nil, err
 	}
-	w.crew = newCrew(tools, 3*workers+1, pack)
-	w.spare = make([][]byte, workers+2) // none of them has room yet
+	w.crew = newCrew(tools, 3*workers, pack)
+	w.spare = make([][]byte, workers+1) // none of them has room yet
 	if err := w.start(h); err != nil {
 		w.crew.dismiss((*squeezer).close)
 		return nil, err
