@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -44,7 +45,7 @@ under a new id. The data of the node does not change by it. FILE - is standard i
 }
 
 func importFrom(ctx context.Context, cmd *cobra.Command, s *snapshot.Store, file string) (m snapshot.Meta, err error) {
-	in, size := cmd.InOrStdin(), int64(0)
+	in, size := cmd.InOrStdin(), int64(0) // not known
 	if file != "-" {
 		f, err := os.Open(file)
 		if err != nil {
@@ -56,7 +57,7 @@ func importFrom(ctx context.Context, cmd *cobra.Command, s *snapshot.Store, file
 		}
 		in = f
 	}
-	bar := newProgress(cmd.ErrOrStderr(), "import "+file, max(-1, size))
+	bar := newProgress(cmd.ErrOrStderr(), "import "+file, cmp.Or(size, -1))
 	defer bar.end()
 	return s.Install(ctx, in, &snapshot.InstallOptions{Size: size, Progress: bar.report})
 }

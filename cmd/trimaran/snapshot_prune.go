@@ -58,6 +58,11 @@ type pruneFlags struct {
 
 // policy is what the flags say, or else the configuration.
 func (p *pruneFlags) policy(f *snapshotFlags) (policy snapshot.Policy, err error) {
+	for _, name := range []string{"keep", "max-age", "max-total-size"} {
+		if flag := f.cmd.Flags().Lookup(name); flag.Changed && (flag.Value.String() == "0" || flag.Value.String() == "0s") {
+			return policy, usageError{fmt.Errorf("prune: --%s 0 says nothing: want a positive value", name)}
+		}
+	}
 	switch {
 	case p.size != 0 && (p.keep != 0 || p.age != 0):
 		return policy, usageError{fmt.Errorf("prune: --max-total-size goes with neither --keep nor --max-age")}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -132,6 +133,11 @@ func TestSnapshotDamage(t *testing.T) {
 	if vs[0].Valid == vs[1].Valid {
 		t.Errorf("verify = %+v, want one of two damaged", vs)
 	}
+	for _, v := range vs {
+		if v.Faults != int64(len(v.Damages)) || v.Valid != (v.Faults == 0) {
+			t.Errorf("verify = %+v, want as many faults as damages", v)
+		}
+	}
 	file := filepath.Join(t.TempDir(), "out")
 	typed(t, exitDamage, "snapshot", "export", file, vs[0].ID, "--payload", "--data", dir)
 	if _, err := os.Stat(file); !errors.Is(err, os.ErrNotExist) {
@@ -151,11 +157,49 @@ func TestSnapshotMistakes(t *testing.T) {
 		{exitNotFound, "inspect 0000000000000001-0000000000000009-0000000000000001 --data " + dir},
 		{exitUsage, "prune --keep 1 --max-total-size 5 --data " + dir},
 		{exitUsage, "prune --keep -1 --data " + dir},
+		{exitUsage, "prune --keep 0 --data " + dir},
+		{exitUsage, "prune --max-age 0h --data " + dir},
+		{exitUsage, "prune --max-total-size 0 --data " + dir},
 		{exitUsage, "export --data " + dir},
 		{exitUsage, "import --data " + dir},
 		{exitNotFound, "import nowhere --data " + dir},
 		{exitUsage, "list --nonsense"},
 	} {
 		typed(t, c.code, append([]string{"snapshot"}, strings.Fields(c.args)...)...)
+	}
+}
+
+// TestSnapshotVerifyReports damages one chunk of many: the others are reported
+// as intact, and the place as one.
+func TestSnapshotVerifyReports(t *testing.T) {
+	dir := t.TempDir()
+	c := config.Default()
+	c.Options.NoMembership = true
+	s, after, err := c.OpenSnapshots(t.Context(), dir)
+	must(t, err)
+	w, err := s.Create(t.Context(), snapshot.Info{Index: 1, Term: 1}, &snapshot.CreateOptions{Codec: snapshot.CodecNone})
+	must(t, err)
+	content := make([]byte, 6<<20)
+	_, _ = rand.NewChaCha8([32]byte{}).Read(content)
+	_, err = w.Write(content)
+	must(t, err)
+	m, err := w.Commit()
+	must(t, err)
+	man, err := s.Manifest(t.Context(), m.ID)
+	must(t, err)
+	must(t, errors.Join(s.Close(), after.Close()))
+	file := filepath.Join(dir, "snapshots", m.ID.String()+".snap")
+	b, err := os.ReadFile(file)
+	must(t, err)
+	broken := man.Chunks[1]
+	b[broken.Offset+100] ^= 1
+	must(t, os.WriteFile(file, b, 0o600))
+	out, _ := typed(t, exitDamage, "snapshot", "verify", "--data", dir, "-o", "json")
+	v := decode[[]verified](t, out)[0]
+	if v.Valid || v.Faults != 1 || len(v.Damages) != 1 || v.Chunks != int64(len(man.Chunks)-1) || v.Bytes != m.Size-int64(broken.Size) {
+		t.Errorf("verify = %+v, want one fault and %d bytes intact of %d", v, m.Size-int64(broken.Size), m.Size)
+	}
+	if text, _ := typed(t, exitDamage, "snapshot", "verify", "--data", dir); !strings.Contains(text, "DAMAGED in places: 1") {
+		t.Errorf("verify says %q", text)
 	}
 }

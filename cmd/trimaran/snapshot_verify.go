@@ -75,7 +75,8 @@ type verified struct {
 	Valid   bool     `json:"valid"`
 	Chunks  int64    `json:"chunks"`
 	Bytes   int64    `json:"bytes"`
-	Damages []string `json:"damages"`
+	Faults  int64    `json:"faults"`  // damaged places
+	Damages []string `json:"damages"` // the first of them
 }
 
 func verifyOne(ctx context.Context, s *snapshot.Store, m snapshot.Meta, stderr io.Writer) (verified, error) {
@@ -83,14 +84,10 @@ func verifyOne(ctx context.Context, s *snapshot.Store, m snapshot.Meta, stderr i
 	bar := newProgress(stderr, "verify "+v.ID, m.Size)
 	r, err := s.Verify(ctx, m.ID, bar.report)
 	bar.end()
-	switch {
-	case errors.Is(err, fault.ErrCorrupt): // of what leads to the chunks
-		v.Damages = append(v.Damages, err.Error())
-		return v, nil
-	case err != nil:
+	if err != nil && !errors.Is(err, fault.ErrCorrupt) {
 		return v, err
 	}
-	v.Chunks, v.Bytes, v.Valid = r.Chunks, r.Bytes, r.Faults == 0
+	v.Chunks, v.Bytes, v.Faults, v.Valid = r.Chunks, r.Bytes, r.Faults, err == nil
 	for _, d := range r.Damaged {
 		v.Damages = append(v.Damages, d.Error())
 	}
@@ -102,8 +99,11 @@ func (v verified) text(w io.Writer) {
 		fmt.Fprintf(w, "%s: valid, %s, chunks: %d\n", v.ID, humanBytes(v.Bytes), v.Chunks)
 		return
 	}
-	fmt.Fprintf(w, "%s: DAMAGED, intact are %s, chunks: %d\n", v.ID, humanBytes(v.Bytes), v.Chunks)
+	fmt.Fprintf(w, "%s: DAMAGED in places: %d, intact are %s, chunks: %d\n", v.ID, v.Faults, humanBytes(v.Bytes), v.Chunks)
 	for _, d := range v.Damages {
 		fmt.Fprintf(w, "  %s\n", d)
+	}
+	if more := v.Faults - int64(len(v.Damages)); more > 0 {
+		fmt.Fprintf(w, "  and more: %d\n", more)
 	}
 }
