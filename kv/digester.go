@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"hash"
+
+	"github.com/trimarandb/trimaran/internal/frame"
 )
 
 // Frozen: part of format v1. What is hashed in front of the parts of a sum.
@@ -59,6 +61,7 @@ func (g *digester) index(definition []byte) {
 type chunk struct {
 	buf    []byte
 	frames []framed
+	seal   bool // before each frame is room for its header, to be filled
 }
 
 const chunkBytes = 256 << 10
@@ -70,8 +73,8 @@ type framed struct {
 	rows, bytes uint64
 }
 
-// hash adds the frames of c, which must not change before wait, or another call
-// of hash, has returned.
+// hash adds the frames of c, and fills their headers if they have any. Nobody
+// may touch c before wait, or another call of hash, has returned.
 func (g *digester) hash(c *chunk) {
 	g.wait()
 	done := make(chan struct{})
@@ -79,6 +82,9 @@ func (g *digester) hash(c *chunk) {
 	go func() {
 		defer close(done)
 		for _, f := range c.frames {
+			if c.seal {
+				frame.Finish(c.buf[:f.hi], f.lo-frame.HeaderSize, frameRows, streamSeed)
+			}
 			g.frame(c.buf[f.lo:f.hi], f)
 		}
 	}()
@@ -109,7 +115,7 @@ func (g *digester) frame(rows []byte, f framed) {
 // chunks is a pair of them: one is filled while the other is hashed.
 type chunks struct{ open, last *chunk }
 
-func newChunks() chunks { return chunks{&chunk{}, &chunk{}} }
+func newChunks(seal bool) chunks { return chunks{&chunk{seal: seal}, &chunk{seal: seal}} }
 
 // swap begins with the other chunk, which is not being hashed any more, and
 // does not keep what one large value took.

@@ -7,18 +7,19 @@ import (
 	"github.com/trimarandb/trimaran/internal/frame"
 )
 
-// exporter makes the frames of an export, for a stream and for a digest.
+// exporter makes the frames of an export, for a stream and for a digest. While
+// it fills a chunk, the one before is sealed and hashed beside it, and is
+// written when the next is full.
 type exporter struct {
 	out    io.Writer // nil if only the digest is wanted
 	off    int64     // of what was written
 	sums   *digester
 	chunks chunks
-	start  int    // of the open frame in the open chunk
 	frame  framed // the open frame
 }
 
 func newExporter(out io.Writer) *exporter {
-	return &exporter{out: out, sums: newDigester(), chunks: newChunks()}
+	return &exporter{out: out, sums: newDigester(), chunks: newChunks(out != nil)}
 }
 
 // write writes one frame.
@@ -60,7 +61,10 @@ func (e *exporter) walk(ctx context.Context, t *txn, r Range) error {
 		}
 	}
 	e.flush()
-	return e.ship()
+	if err := e.ship(); err != nil {
+		return err
+	}
+	return e.settle()
 }
 
 func (e *exporter) row(ctx context.Context, x *stored) error {
@@ -78,7 +82,6 @@ func (e *exporter) row(ctx context.Context, x *stored) error {
 		}
 	}
 	if e.frame.rows == 0 {
-		e.start = len(c.buf)
 		c.buf = frame.Begin(c.buf)
 		e.frame.lo = len(c.buf)
 	}
@@ -97,20 +100,27 @@ func (e *exporter) flush() {
 	e.frame.hi = len(c.buf)
 	c.frames = append(c.frames, e.frame)
 	e.frame = framed{}
-	if e.out != nil {
-		frame.Finish(c.buf, e.start, frameRows, streamSeed)
-	}
 }
 
-// ship hashes and writes the open chunk.
+// ship has the open chunk hashed and goes on with the other one.
 func (e *exporter) ship() error {
-	c := e.chunks.open
+	if err := e.settle(); err != nil {
+		return err
+	}
+	e.sums.hash(e.chunks.open)
+	e.chunks.swap()
+	return nil
+}
+
+// settle writes the chunk that was shipped last, once it is sealed.
+func (e *exporter) settle() error {
+	e.sums.wait()
+	c := e.chunks.last
 	if len(c.buf) == 0 {
 		return nil
 	}
-	e.sums.hash(c)
 	err := e.send(c.buf)
-	e.chunks.swap()
+	c.buf, c.frames = c.buf[:0], c.frames[:0]
 	return err
 }
 

@@ -39,7 +39,7 @@ type importer struct {
 func newImporter(s *Store, gen Ingester, r io.Reader, o *ImportOptions) (*importer, error) {
 	longest := frameBytes + 8 + s.o.MaxKey + rowDeadlineHeader + s.o.MaxValue
 	im := &importer{
-		s: s, gen: gen, sums: newDigester(), chunks: newChunks(), earliest: math.MaxUint64,
+		s: s, gen: gen, sums: newDigester(), chunks: newChunks(false), earliest: math.MaxUint64,
 		in: frame.NewReader(r, streamSeed, uint32(max(longest, 2*maxMembership))),
 	}
 	if o != nil {
