@@ -83,22 +83,61 @@ func (t *tx) Scan(r kv.Range) iter.Seq2[kv.Pair, error] {
 	}
 }
 
+// ahead is how many pairs an ascending walk looks at before it yields the first
+// of them, once it has yielded as many.
+const ahead = 32
+
+// ascent collects pairs before it yields them, and reads the first byte of each:
+// what a caller looks at is then in the processor's cache, because these reads
+// do not wait for one another, as those of the caller would.
+type ascent struct {
+	yield func(kv.Pair, error) bool
+	end   *byte // of the pair that ends the walk
+	items [ahead]item
+	n     int
+	most  int // to collect: few at first, for walks that end soon
+	seen  byte
+}
+
 // ascend looks for the pair at the end first: to know a pair again takes no
 // look at its key, which is elsewhere in memory.
 func ascend(tree *tree, r kv.Range, yield func(kv.Pair, error) bool) {
-	var end *byte
+	a := ascent{yield: yield, most: 2}
 	if len(r.Hi) > 0 {
 		if bytes.Compare(r.Lo, r.Hi) >= 0 {
 			return
 		}
 		tree.Ascend(at(r.Hi), func(x item) bool {
-			end = x.both
+			a.end = x.both
 			return false
 		})
 	}
+	more := true
 	tree.Ascend(at(r.Lo), func(x item) bool {
-		return x.both != end && yield(x.pair(), nil)
+		if x.both == a.end {
+			return false
+		}
+		a.seen |= *x.both
+		a.items[a.n] = x
+		if a.n++; a.n == a.most {
+			more = a.flush()
+		}
+		return more
 	})
+	if more {
+		a.flush()
+	}
+}
+
+// flush yields what was collected.
+func (a *ascent) flush() bool {
+	for _, x := range a.items[:a.n] {
+		if !a.yield(x.pair(), nil) {
+			return false
+		}
+	}
+	a.n, a.most = 0, min(2*a.most, ahead)
+	return true
 }
 
 func descend(tree *tree, r kv.Range, yield func(kv.Pair, error) bool) {
