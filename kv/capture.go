@@ -83,7 +83,7 @@ func (c *Capture) Digest(ctx context.Context, r Range) (Digest, error) {
 		return Digest{}, err
 	}
 	defer c.t.leave()
-	e := newExporter(nil)
+	e := newExporter(c.t.s, nil)
 	err := e.walk(ctx, &c.t.txn, r)
 	if err != nil {
 		return Digest{}, fmt.Errorf("digest: %w", err)
@@ -96,7 +96,7 @@ func (c *Capture) export(ctx context.Context, w io.Writer) (int64, error) {
 		return 0, err
 	}
 	defer c.t.leave()
-	e := newExporter(w)
+	e := newExporter(c.t.s, w)
 	err := e.walk(ctx, &c.t.txn, Range{})
 	var d Digest
 	if err == nil {

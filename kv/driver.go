@@ -121,6 +121,13 @@ type Compacter interface {
 	Compact(ctx context.Context) error
 }
 
+// Quieter is a driver whose work in the background can wait for a while. After
+// Quiet it waits until the function that Quiet returned is called, except where
+// commits would have to wait for it.
+type Quieter interface {
+	Quiet() (loud func())
+}
+
 // Sizer is a driver that knows how much it holds, cheaply.
 type Sizer interface {
 	Size() (Size, error)

@@ -16,10 +16,12 @@ type exporter struct {
 	sums   *digester
 	chunks chunks
 	frame  framed // the open frame
+	stride stride
 }
 
-func newExporter(out io.Writer) *exporter {
-	return &exporter{out: out, sums: newDigester(), chunks: newChunks(out != nil)}
+// newExporter is for one walk of s.
+func newExporter(s *Store, out io.Writer) *exporter {
+	return &exporter{out: out, sums: newDigester(), chunks: newChunks(out != nil), stride: stride{s: s}}
 }
 
 // write writes one frame.
@@ -52,6 +54,8 @@ func (e *exporter) walk(ctx context.Context, t *txn, r Range) error {
 			return err
 		}
 	}
+	e.stride.begin()
+	defer e.stride.end()
 	for x, err := range t.rows(Range{Lo: r.Lo, Hi: r.Hi}) {
 		if err == nil {
 			err = e.row(ctx, x)
@@ -104,11 +108,14 @@ func (e *exporter) flush() {
 
 // ship has the open chunk hashed and goes on with the other one.
 func (e *exporter) ship() error {
+	e.sums.wait()
+	e.stride.chunk()
 	if err := e.settle(); err != nil {
 		return err
 	}
 	e.sums.hash(e.chunks.open)
 	e.chunks.swap()
+	e.stride.begin()
 	return nil
 }
 

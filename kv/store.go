@@ -34,6 +34,7 @@ type Store struct {
 	close   sync.Once
 
 	lock chan struct{} // holds one element while there is a writer
+	pace pacer
 
 	// Guarded by the writer lock.
 	mark     mark

@@ -40,6 +40,7 @@ var (
 	_ kv.Engine      = (*DB)(nil)
 	_ kv.Sizer       = (*DB)(nil)
 	_ kv.Compacter   = (*DB)(nil)
+	_ kv.Quieter     = (*DB)(nil)
 	_ kv.Generations = (*DB)(nil)
 	_ kv.Getter      = (*DB)(nil)
 )

@@ -44,7 +44,8 @@ type generation struct {
 	retired bool
 	view    *view
 
-	wedged atomic.Bool // a call panicked, Pebble's locks may be held for ever
+	quiet  atomic.Int32 // how many want compactions to wait
+	wedged atomic.Bool  // a call panicked, Pebble's locks may be held for ever
 	mu     sync.Mutex
 	left   []<-chan struct{} // calls that were given up, each closed when it returns after all
 
@@ -66,7 +67,7 @@ func openGeneration(fsys vfs.FS, dir string, fresh bool, cache *pebble.Cache, o 
 		FormatMajorVersion:          engineFormat,
 		ErrorIfExists:               fresh,
 		ErrorIfNotExists:            !fresh,
-		CompactionConcurrencyRange:  func() (int, int) { return 1, compactions },
+		CompactionConcurrencyRange:  g.compactions,
 		Logger:                      logger{g.fate},
 		EventListener:               g.events(),
 	}
