@@ -143,6 +143,50 @@ func TestCompactOnFullDisk(t *testing.T) {
 	ok(t, db.Close())
 }
 
+// A table that could not be written is synced all the same, which does not mean
+// that there was room: it was tried again without a pause, and commits waited
+// for ever.
+func TestTableSyncedWithoutRoom(t *testing.T) {
+	d := simdisk.New(nil)
+	db, err := pebblekv.Open("kv", tiny(d.FS()))
+	ok(t, err)
+	d.Fail(func(op vfs.Op) error {
+		if op.Kind == "write" && strings.HasSuffix(op.Name, ".sst") {
+			return syscall.ENOSPC
+		}
+		return nil
+	})
+	last := 0
+	full := make(chan error, 1)
+	go func() {
+		for i := 1; ; i++ {
+			if err := round(t, db, i); err != nil {
+				full <- err
+				return
+			}
+			last = i
+		}
+	}()
+	select {
+	case err := <-full:
+		if !errors.Is(err, fault.ErrFull) {
+			t.Errorf("round %d = %v, want full", last+1, err)
+		}
+	case <-time.After(patience):
+		t.Fatal("a commit on a full disk does not return")
+	}
+	d.Fail(nil)
+	err = round(t, db, last+1)
+	for begun := time.Now(); errors.Is(err, fault.ErrFull) && time.Since(begun) < patience; { // until the engine has tried again
+		err = round(t, db, last+1)
+	}
+	ok(t, err)
+	if got := state(t, db); got != last+1 {
+		t.Errorf("after round %d, want %d", got, last+1)
+	}
+	ok(t, db.Close())
+}
+
 // What is in the log becomes a table when the store opens. On a disk without
 // room for that Open tried for ever.
 func TestOpenOnFullDisk(t *testing.T) {
