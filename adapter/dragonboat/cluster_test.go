@@ -60,6 +60,10 @@ type host struct {
 	theirs  lnivfs.FS // of dragonboat's own files
 	replica uint64    // of each shard
 
+	// Held by requests: dragonboat may panic when it is closed under one. TestKill9
+	// ends a process in the middle of some.
+	asked sync.RWMutex
+
 	mu sync.Mutex
 	nh *lni.NodeHost // nil while it is down
 }
@@ -159,6 +163,8 @@ func (h *host) stop() {
 	h.nh = nil
 	h.mu.Unlock()
 	if nh != nil {
+		h.asked.Lock()
+		defer h.asked.Unlock()
 		nh.Close()
 	}
 }
@@ -202,6 +208,8 @@ func until(t *testing.T, what string, try func(ctx context.Context) error) {
 
 // put proposes one write, and reports whether it was acknowledged.
 func (h *host) put(ctx context.Context, shardID uint64, key, value string) error {
+	h.asked.RLock()
+	defer h.asked.RUnlock()
 	nh := h.host()
 	if nh == nil {
 		return lni.ErrClosed
@@ -211,6 +219,8 @@ func (h *host) put(ctx context.Context, shardID uint64, key, value string) error
 }
 
 func (h *host) get(ctx context.Context, shardID uint64, query any) (any, error) {
+	h.asked.RLock()
+	defer h.asked.RUnlock()
 	nh := h.host()
 	if nh == nil {
 		return nil, lni.ErrClosed
