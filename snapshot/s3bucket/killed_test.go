@@ -9,6 +9,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -97,8 +98,11 @@ func TestServerKilledAndRestarted(t *testing.T) {
 			g := startGateway(t)
 			r := startRelay(t, g, at)
 			o := options("a")
+			var mu sync.Mutex // parts fail beside each other
 			restarts := 0
 			o.Sleep = func(ctx context.Context, _ time.Duration) error {
+				mu.Lock()
+				defer mu.Unlock()
 				if r.dead() && restarts == 0 {
 					restarts++
 					g.restart()

@@ -69,7 +69,7 @@ type Options struct {
 	Now func() time.Time
 
 	// Sleep waits between attempts, or returns the context's error as soon as
-	// that is done. By default it uses a timer.
+	// that is done. Several goroutines may call it. By default it uses a timer.
 	Sleep func(ctx context.Context, d time.Duration) error
 
 	// Rand is where pauses and marks of uploads come from; by default
